@@ -1,0 +1,52 @@
+# Every task, in one place. People and both pipelines call these targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+RUN := PYTHONPATH=src $(PY)
+OPS := exec env PYTHONPATH=src $(PY) -m ops
+
+help: ## this list
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.venv/.ready: requirements/dev.txt
+	@ops/install.sh
+
+## Run it
+dev: .venv/.ready ## serve on port 8000 with reload, on its own PostgreSQL
+	@$(OPS) dev
+
+demo: .venv/.ready ## 14 calls against any base URL: URL=.. EMAIL=.. PASSWORD=..
+	@$(OPS) demo
+
+## Its data
+psql: .venv/.ready ## open the database
+	@$(OPS) psql
+
+migrate: .venv/.ready ## bring the database to the newest revision
+	@$(OPS) migrate
+
+revision: .venv/.ready ## write a revision from the models: m="add age to users"
+	@$(OPS) revision
+
+reset: .venv/.ready ## forget the embedded database, after asking
+	@$(OPS) reset
+
+## Prove it
+test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17 or 18)
+	@$(RUN) -m pytest $(T)
+
+check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
+	@$(OPS) check
+
+size: .venv/.ready ## lines against the budgets
+	@$(OPS) size
+
+## Change it
+format: .venv/.ready ## format and fix what can be fixed
+	@.venv/bin/ruff check --quiet --fix .
+	@.venv/bin/ruff format --quiet .
+
+lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRADE=yes for newer)
+	@$(OPS) lock
+
+.PHONY: help dev demo psql migrate revision reset test check size format lock

@@ -1,0 +1,109 @@
+"""The commands; the Makefile's targets are thin over them."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import typer
+
+from ops import environment, postgres
+from ops.terminal import fail, say
+
+main = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@main.command()
+def dev() -> None:
+    """Serve with reload, on the embedded PostgreSQL or the database that is set."""
+    from ops.dev import serve
+
+    serve()
+
+
+@main.command()
+def demo() -> None:
+    """Fourteen calls against URL, as EMAIL with PASSWORD."""
+    from ops.demo import run
+
+    run()
+
+
+@main.command()
+def psql() -> None:
+    """Open the database."""
+    from ops.dev import database
+
+    settings = environment.load()
+    with database():
+        url = os.environ.get("DATABASE_URL") or settings.url.set(drivername="postgresql").render_as_string(False)
+        program = postgres.binaries(postgres.chosen_major()) / "psql"
+        sys.exit(subprocess.run([program, url.replace("postgresql+asyncpg:", "postgresql:")], check=False).returncode)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    from ops import migrations
+    from ops.dev import database
+
+    environment.load()
+    with database() as (engine, where):
+        migrations.upgrade(engine)
+        say(f"{where}: at the newest revision")
+
+
+@main.command()
+def revision() -> None:
+    """Write a revision for what changed in the models; m is its message."""
+    from ops import migrations
+    from ops.dev import database
+
+    message = os.environ.get("m", "").strip()
+    if not message:
+        fail('what changes? make revision m="add age to users"')
+    environment.load()
+    with database() as (engine, _):
+        migrations.upgrade(engine)
+        say(f"Read it, then run `make migrate`: {migrations.new_revision(engine, message)}")
+
+
+@main.command()
+def reset() -> None:
+    """Forget the embedded database."""
+    if environment.has_database():
+        fail("a database is set by DATABASE_URL or DB_HOST; this forgets only the embedded one")
+    server = postgres.development()
+    if not server.data.exists():
+        fail("there is no embedded database; `make dev` makes one")
+    with server.data.with_suffix(".users").open("w") as users:
+        if not postgres.lock_alone(users):
+            fail("the embedded database is in use; stop `make dev` first")
+        say(f"This forgets every row in {postgres.shown(server.data)}.")
+        if not sys.stdin.isatty() and not os.environ.get("YES"):
+            fail("nobody is there to ask; say so with YES=yes")
+        if not os.environ.get("YES") and input("Type yes to go on: ") != "yes":
+            fail("nothing was changed")
+        server.stop()
+        shutil.rmtree(server.data)
+    say("Forgotten; `make dev` starts anew.")
+
+
+@main.command()
+def size() -> None:
+    """Lines against the budgets."""
+    from ops.size import show
+
+    show()
+
+
+@main.command()
+def lock(check: bool = False) -> None:
+    """Compile the requirements files."""
+    from ops.lock import compile_requirements
+
+    compile_requirements(check=check)
+
+
+if __name__ == "__main__":
+    main()

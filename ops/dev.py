@@ -1,0 +1,120 @@
+"""`make dev`: one command from a fresh clone to a served, migrated, seeded API."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.foundation.database import make_engine
+from app.foundation.schema import expected_revision, found_revision
+from app.foundation.settings import Settings, load_settings
+from app.resources.users.service import seed_administrator
+from ops import environment, postgres
+from ops.terminal import fail, say
+
+ADMINISTRATOR = "admin@example.com"
+
+
+def serve() -> None:
+    settings = environment.load()
+    port = free_port()
+    end_on_signals()
+    with database() as (engine, where):
+        prepare(engine)
+        password = seed(engine)
+        engine.dispose()
+        threading.Thread(target=greet, args=(settings, port, where, password), daemon=True).start()
+        uvicorn.run(
+            "app.entrypoints.container:app",
+            port=port,
+            reload=True,
+            reload_dirs=[str(environment.ROOT / "src")],
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+        )
+
+
+@contextmanager
+def database() -> Iterator[tuple[Engine, str]]:
+    """The database that the environment names, or the embedded one, running; and where it is, in words."""
+    if environment.has_database():
+        url = load_settings().url
+        yield reach(make_engine(url)), url.render_as_string()
+        return
+    with postgres.development().running() as server:
+        server.ensure_database("app")
+        os.environ["DATABASE_URL"] = server.url("app")
+        yield reach(make_engine(load_settings().url)), f"{postgres.shown(server.data)} (make psql opens it)"
+
+
+def reach(engine: Engine) -> Engine:
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        reason = " ".join(str(error.orig).split())
+        fail(f"the database cannot be reached: {reason}. Check DATABASE_URL or DB_HOST and its fellows.")
+    return engine
+
+
+def prepare(engine: Engine) -> None:
+    """Migrates; in a process of its own, so that a start with nothing to do never imports Alembic."""
+    with Session(engine) as session:
+        if found_revision(session) == expected_revision():
+            return
+    if subprocess.run([sys.executable, "-m", "ops", "migrate"], check=False).returncode:
+        fail("the database could not be migrated: see the lines above")
+
+
+def seed(engine: Engine) -> str | None:
+    """A new administrator's password, or None where there is one already."""
+    password = secrets.token_urlsafe(12)
+    with Session(engine) as session, session.begin():
+        return password if seed_administrator(session, ADMINISTRATOR, password) else None
+
+
+def greet(settings: Settings, port: int, where: str, password: str | None) -> None:
+    """Says where everything is, once it is there."""
+    base = f"http://localhost:{port}"
+    while True:
+        with suppress(OSError), urllib.request.urlopen(f"{base}/health"):
+            break
+        time.sleep(0.05)
+    mail = "printed here" if settings.email_provider == "console" else f"{settings.smtp_server}:{settings.smtp_port}"
+    say(f"\n  API       {base}\n  Docs      {base}/docs\n  Mail      {mail}\n  Data      {where}")
+    if password:
+        say(f"\n  Administrator   {ADMINISTRATOR}\n  Password        {password}   (shown once)")
+        say(f"\n  Try it in another terminal: make demo URL={base} PASSWORD={password}")
+    say("\n  Ctrl-C stops everything.\n")
+
+
+def free_port() -> int:
+    text = os.environ.get("PORT", "8000")
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        fail(f"PORT={text} is no port; set it to a number from 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            fail(f"port {text} cannot be used ({error.strerror}); choose another: make dev PORT={int(text) + 1}")
+    return int(text)
+
+
+def end_on_signals() -> None:
+    """A closed terminal or a plain kill ends as Ctrl-C does: with everything stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # the server, once it runs, handles SIGTERM itself
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))

@@ -1,0 +1,49 @@
+"""The environment of every command: .env under the real variables, checked before anything starts."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from app.foundation.settings import Settings, SettingsError, load_settings
+from ops.terminal import fail
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / ".data"
+
+
+def load(environment: str = "dev") -> Settings:
+    """Reads .env, fills what development needs, and gives the settings. A fault ends the program."""
+    file = ROOT / ".env"
+    if file.exists():
+        refuse_unreadable_lines(file)
+        for name, value in dotenv_values(file).items():
+            os.environ.setdefault(name, value or "")
+    os.environ.setdefault("ENVIRONMENT", environment)
+    os.environ.setdefault("COMMIT", commit())
+    try:
+        return load_settings()
+    except SettingsError as error:
+        fail(str(error))
+
+
+def refuse_unreadable_lines(file: Path) -> None:
+    with file.open(encoding="utf-8") as lines:
+        for part in parse_stream(lines):
+            if part.error or (part.key and part.value is None):
+                fail(f".env, line {part.original.line}: cannot be read; write NAME=value, or NAME='a value'")
+
+
+def has_database() -> bool:
+    """Whether the environment names a server; otherwise the embedded one serves."""
+    return bool(os.environ.get("DATABASE_URL") or os.environ.get("DB_HOST"))
+
+
+def commit() -> str:
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,51 @@
+"""`make lock`: requirements files with hashes, compiled from pyproject.toml."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ops.environment import ROOT
+from ops.terminal import fail, say
+
+# in this order: each file keeps to the versions of the one before
+FILES = {
+    "requirements.txt": ["--python-version=3.11"],
+    "requirements/container.txt": ["--python-version=3.11", "--extra=container", "-c=requirements.txt"],
+    "requirements/dev.txt": [
+        "--python-version=3.11", "--extra=container", "--group=dev", "-c=requirements/container.txt"
+    ],
+    # only programs are taken from this one, so nothing that its Python code would need
+    "requirements/postgres-17.txt": ["--python-version=3.13", "--group=postgres-17", "--no-deps"],
+}  # fmt: skip
+
+
+def compile_requirements(*, check: bool) -> None:
+    """Rewrites the files, or with `check` fails where they are not what pyproject.toml asks for."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        shutil.copytree(ROOT / "requirements", copy / "requirements")
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        shutil.copy(ROOT / "requirements.txt", copy)
+        stale = [name for name in FILES if compile_one(copy, name, check=check)]
+    if check and stale:
+        fail(f"not what pyproject.toml asks for: {', '.join(stale)}; run `make lock`")
+    say(f"requirements: {'fresh' if check else 'written'}")
+
+
+def compile_one(copy: Path, name: str, *, check: bool) -> bool:
+    """Whether the file changed."""
+    source = ["pyproject.toml"] if "--no-deps" not in FILES[name] else []
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes",
+               "--custom-compile-command", "make lock", *FILES[name], *source, "-o", name]  # fmt: skip
+    if os.environ.get("UPGRADE"):
+        command.append("--upgrade")
+    subprocess.run(command, cwd=copy, check=True)
+    text = (copy / name).read_text()
+    if text == (ROOT / name).read_text():
+        return False
+    if not check:
+        (ROOT / name).write_text(text)
+    return True

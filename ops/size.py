@@ -1,0 +1,41 @@
+"""`make size`: lines against the budgets, since small is what keeps this project readable."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from ops.environment import ROOT
+from ops.terminal import fail, say
+
+
+def lines(*patterns: str) -> int:
+    files = {file for pattern in patterns for file in ROOT.glob(pattern)}
+    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+
+
+def measures() -> list[tuple[str, int, int]]:
+    """(what, now, budget)"""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    first = next((number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999)
+    return [
+        ("src/app, lines", lines("src/app/**/*.py"), 3000),
+        ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1200),
+        ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
+        ("template.yaml, lines", lines("template.yaml"), 450),
+        ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 20),
+        ("entries at the top", len({Path(name).parts[0] for name in listed.splitlines()}), 24),
+        ("README, lines", len(readme), 120),
+        ("README, line of the first command", first, 12),
+    ]
+
+
+def show() -> None:
+    over = []
+    for what, now, budget in measures():
+        say(f"{now:5} of {budget:5}  {what}")
+        if now > budget:
+            over.append(what)
+    if over:
+        fail(f"over budget: {'; '.join(over)}. Delete something, or write an ADR.")

@@ -1,0 +1,1 @@
+"""Doors: wiring only, one file per way in."""

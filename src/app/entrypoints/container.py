@@ -1,0 +1,5 @@
+"""The server's door: `uvicorn app.entrypoints.container:app`."""
+
+from app.api import start
+
+app = start()

@@ -1,0 +1,1 @@
+"""Ground: knows no resource."""

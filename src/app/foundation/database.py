@@ -1,0 +1,73 @@
+"""The database: models' base, connections, and the transaction that each request is."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, Engine, MetaData, create_engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from app.foundation.errors import ApiError
+
+
+class Base(DeclarativeBase):
+    """Constraints get names, so that revisions and errors can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
+    # an UPDATE returns what the database set, so that a response needs no second query
+    __mapper_args__: ClassVar = {"eager_defaults": True}
+
+
+def make_engine(url: URL) -> Engine:
+    """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
+    connect_args = {"connect_timeout": 5, "options": "-c timezone=utc"}
+    return create_engine(url, pool_pre_ping=True, connect_args=connect_args)
+
+
+def open_session(request: Request) -> Iterator[Session]:
+    """One request, one transaction: commits when the route returns, rolls back when it raises."""
+    make_session: Callable[[], Session] = request.app.state.make_session
+    with make_session() as session, session.begin():
+        yield session
+
+
+# scope="function" commits before the answer leaves: a commit that fails is an error, never a 2xx
+# (FastAPI, "Dependencies with yield", Early exit and scope)
+SessionDep = Annotated[Session, Depends(open_session, scope="function")]
+
+
+@contextmanager
+def constraint(name: str, means: type[ApiError]) -> Iterator[None]:
+    """Turns a violation of the constraint `name` into an error of the domain."""
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == name:
+            raise means from error
+        raise
+
+
+def new_id() -> UUID:
+    """A UUIDv7: opaque, and ordered by time to the millisecond (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = milliseconds << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)

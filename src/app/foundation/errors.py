@@ -1,0 +1,198 @@
+"""Errors carry their status; one renderer makes each a problem (RFC 9457)."""
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, TimeoutError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.foundation.logs import request_id
+
+log = logging.getLogger(__name__)
+
+DATABASE_DOWN = "The database did not answer. Nothing was changed; try again in a moment."
+UNEXPECTED = "Something went wrong on our side. Give the request id to whoever runs this service."
+
+
+class ApiError(Exception):
+    """An answer that is not the wished one. Subclasses are named for the domain; the name is the code."""
+
+    status: ClassVar[int] = 500
+    headers: ClassVar[dict[str, str]] = {}
+    detail = UNEXPECTED
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
+
+
+class Unauthorized(ApiError):
+    status = 401
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(ApiError):
+    status = 403
+
+
+class NotFound(ApiError):
+    status = 404
+
+
+class Conflict(ApiError):
+    status = 409
+
+
+class BadGateway(ApiError):
+    status = 502
+
+
+class Unavailable(ApiError):
+    status = 503
+    headers: ClassVar = {"Retry-After": "2"}
+
+
+class Fault(BaseModel):
+    """One part of the request that is wrong."""
+
+    place: str
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457; `type` is left at its default, about:blank, and `code` tells problems apart."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[Fault] | None = None
+
+
+# for OpenAPI: every error of every call has this one shape
+_, _schema = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+PROBLEM_SCHEMAS: dict[str, Any] = _schema["$defs"]
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": description,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, description in ((422, "The request is not valid"), ("default", "A problem"))
+}
+
+
+def render(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    errors: list[Fault] | None = None,
+) -> JSONResponse:
+    """The one place where a problem becomes a response."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        request_id=request_id(),
+        errors=errors,
+    )
+    content = problem.model_dump(exclude_none=True)
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+def code_of(error: Exception) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def on_api_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return render(error.status, code_of(error), error.detail, headers=error.headers)
+
+
+def on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """The framework's own: unknown routes and methods, unreadable or oversized bodies."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    details = {
+        404: f"Nothing is at {request.url.path}; /docs lists what is.",
+        405: f"{request.method} is not for {request.url.path}; see the Allow header.",
+    }
+    detail = details.get(error.status_code) or str(error.detail)
+    code = phrase.lower().replace(" ", "_")
+    return render(error.status_code, code, detail, headers=dict(error.headers or {}))
+
+
+def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [fault_of(item) for item in error.errors()]
+    detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults[:3])
+    return render(422, "invalid_request", detail, errors=faults)
+
+
+def fault_of(item: Any) -> Fault:
+    """One pydantic error, without the value it saw: that may be a password."""
+    place, *path = item["loc"]
+    detail = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "json_invalid":
+        return Fault(place=place, field="body", detail=f"is not JSON: {item['ctx']['error']}")
+    if item["type"] == "missing" and not path:
+        detail = "a body is required, with Content-Type: application/json"
+    if item["type"] == "model_attributes_type":
+        detail = "a JSON object is required, with Content-Type: application/json"
+    return Fault(place=place, field=".".join(map(str, path)) or place, detail=detail)
+
+
+def on_database_error(_: Request, error: Exception) -> JSONResponse:
+    log.error("database unavailable", extra={"error": str(error)[:300]})
+    return render(503, "database_unavailable", DATABASE_DOWN, headers=Unavailable.headers)
+
+
+def on_data_error(_: Request, error: Exception) -> JSONResponse:
+    """PostgreSQL refused a value that validation let through: a NUL character, for one."""
+    return render(422, "invalid_request", "A value holds characters that cannot be stored.")
+
+
+def register(app: FastAPI) -> None:
+    """Makes `app` answer every error as a problem."""
+    app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(DataError, on_data_error)
+    for kind in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(kind, on_database_error)
+    app.add_middleware(UnexpectedErrors)
+
+
+class UnexpectedErrors:
+    """Answers what nothing else caught, inside CORS, so that a browser can read it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            log.exception("unexpected error")
+            if started:
+                raise
+            await render(500, "unexpected", UNEXPECTED)(scope, receive, send)

@@ -1,0 +1,63 @@
+"""What every answer gets: a request id, a log line, security headers."""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.foundation.logs import start_context
+
+log = logging.getLogger("app.requests")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.=-]{8,64}")
+
+# OWASP REST Security Cheat Sheet, "Security Headers"
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class EveryAnswer:
+    """The outermost layer, preflights and errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        context = start_context(request)
+        began = time.perf_counter()
+        status = 500
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, finish)
+        finally:
+            context |= {
+                "method": scope["method"],
+                "route": getattr(scope.get("route"), "path", "none"),
+                "status": status,
+                "duration_ms": round((time.perf_counter() - began) * 1000, 1),
+            }
+            log.info("request")

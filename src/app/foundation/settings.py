@@ -1,0 +1,189 @@
+"""Every setting, read from the environment and refused with a line that names the fix."""
+
+import json
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+DEV_SECRET = "public-and-refused-outside-dev-and-test-so-that-development-needs-none"  # noqa: S105
+# RFC 7518, section 3.2: a key at least as long as the hash it feeds
+KEY_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
+# what examples and tutorials use; the digits open the key in FastAPI's own tutorial
+EXAMPLES = ("change", "example", "secret", "password", "09d25e094faa6ca2556c8181")
+NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(64))"'
+DRIVERS = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """One line that names each variable at fault and what to set it to."""
+
+
+class Settings(BaseSettings):
+    """Variables are the fields' names in capitals; .env.example describes each."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Literal["dev", "test", "staging", "prod"]
+    commit: str = "unknown"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    origin_cors: Annotated[list[str], NoDecode] = []
+    signup: Literal["open", "closed"] = "closed"
+
+    type_db: Literal["postgresql", "postgres"] = "postgresql"
+    database_url: SecretStr | None = None
+    db_host: str | None = None
+    db_port: Port = 5432
+    db_name: str = "app"
+    db_user: str = "app"
+    db_password: SecretStr | None = None
+
+    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    secret_key: SecretStr = SecretStr("")
+    access_token_expire_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
+    refresh_token_expire_days: Annotated[int, Field(ge=1, le=365)] = 30
+
+    email_provider: Literal["smtp", "console"] = "console"
+    smtp_server: str | None = None
+    smtp_port: Port = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    sender_email: EmailStr | None = None
+
+    @property
+    def developing(self) -> bool:
+        return self.environment in {"dev", "test"}
+
+    @property
+    def url(self) -> URL:
+        """The database, for psycopg 3. Its password shows only when asked for."""
+        if self.database_url is not None:
+            return postgresql_url(self.database_url.get_secret_value())
+        password = self.db_password.get_secret_value() if self.db_password else None
+        return URL.create(
+            "postgresql+psycopg",
+            username=self.db_user,
+            password=password,
+            host=self.db_host or "localhost",
+            port=self.db_port,
+            database=self.db_name,
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def development_defaults(cls, values: dict[str, object]) -> dict[str, object]:
+        if values.get("environment") not in {"dev", "test"}:
+            return values
+        defaults = {
+            "secret_key": DEV_SECRET,
+            "sender_email": "no-reply@example.com",
+            "signup": "open",
+            "origin_cors": "http://localhost:3000,http://localhost:5173",
+        }
+        return defaults | values
+
+    @field_validator("origin_cors", mode="before")
+    @classmethod
+    def split_origins(cls, value: object) -> object:
+        """Commas or a JSON list, with or without the quotes that some .env readers leave on."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip().strip("'\"")
+        if not text.startswith("["):
+            return [part.strip().strip("'\"") for part in text.split(",") if part.strip()]
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError("write the origins with commas between them") from None
+
+    @field_validator("origin_cors")
+    @classmethod
+    def check_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not is_origin(origin):
+                raise ValueError(f"'{origin}' is no origin; write scheme://host or scheme://host:port")
+        return origins
+
+    @field_validator("database_url")
+    @classmethod
+    def check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            postgresql_url(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def check_mail(self) -> Self:
+        if self.email_provider == "smtp" and not self.smtp_server:
+            raise ValueError("SMTP_SERVER: missing; EMAIL_PROVIDER=smtp needs the mail server's name")
+        if self.smtp_username and not self.smtp_password:
+            raise ValueError("SMTP_PASSWORD: missing; SMTP_USERNAME is set, so the server wants one")
+        return self
+
+    @model_validator(mode="after")
+    def check_deployed(self) -> Self:
+        """What only development may leave open."""
+        if self.developing:
+            return self
+        where = f"with ENVIRONMENT={self.environment}"
+        if fault := secret_fault(self.secret_key.get_secret_value(), KEY_LENGTHS[self.algorithm]):
+            raise ValueError(f"SECRET_KEY: {fault} {where}; make one: {NEW_KEY}")
+        if "*" in self.origin_cors:
+            raise ValueError(f"ORIGIN_CORS: '*' cannot go with credentials {where}; name the origins")
+        if not self.sender_email:
+            raise ValueError(f"SENDER_EMAIL: missing {where}; set the address that mail comes from")
+        if not self.database_url and not self.db_host:
+            raise ValueError(f"DATABASE_URL: missing {where}; set it, or DB_HOST and its fellows")
+        return self
+
+
+def postgresql_url(text: str) -> URL:
+    """Any PostgreSQL URL people paste, for psycopg 3. Raises ValueError."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("is no URL; write postgresql://user:password@host:5432/name") from None
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"'{url.drivername}://' is not PostgreSQL; write postgresql://..")
+    query = dict(url.query)
+    if "ssl" in query:  # asyncpg's name for libpq's sslmode
+        query["sslmode"] = "require" if query["ssl"] == "true" else query["ssl"]
+        del query["ssl"]
+    return url.set(drivername="postgresql+psycopg", query=query)
+
+
+def is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text
+    except ValueError:
+        return False
+
+
+def secret_fault(secret: str, length: int) -> str | None:
+    if not secret:
+        return "missing"
+    if secret == DEV_SECRET or any(word in secret.lower() for word in EXAMPLES):
+        return "an example's key is refused"
+    if len(secret) < length or len(set(secret)) < 10:
+        return f"shorter than {length} characters, or too regular,"
+    return None
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises SettingsError."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # the environment gives what is missing here
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors(include_url=False, include_input=False):
+            message = fault["msg"].removeprefix("Value error, ").removeprefix("value is not a valid ")
+            if fault["type"] == "missing":
+                message = "missing; set it to dev, test, staging or prod"
+            name = str(fault["loc"][0]).upper() if fault["loc"] else ""
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("; ".join(lines)) from None

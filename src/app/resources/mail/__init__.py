@@ -1,0 +1,1 @@
+"""Trying the mail settings."""

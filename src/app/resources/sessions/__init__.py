@@ -1,0 +1,1 @@
+"""Signing in. The one room that calls another: users."""

@@ -1,0 +1,21 @@
+"""What the system calls answer."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    status: Literal["ready"] = "ready"
+    revision: str | None
+
+
+class Version(BaseModel):
+    name: str
+    version: str
+    commit: str
+    revision: str | None

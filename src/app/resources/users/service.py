@@ -1,0 +1,91 @@
+"""The rules about users."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.foundation.auth import Caller
+from app.foundation.paging import Page
+from app.foundation.passwords import hash_password, password_matches
+from app.foundation.settings import Settings
+from app.resources.users import repository
+from app.resources.users.errors import LastAdministrator, SignUpClosed, UserNotFound, WrongPassword
+from app.resources.users.model import User
+from app.resources.users.schemas import PasswordChange, ProfileChange, UserCreate, UserOut
+
+
+def create(session: Session, settings: Settings, caller: Caller | None, new: UserCreate) -> User:
+    """Raises SignUpClosed, EmailTaken."""
+    if settings.signup == "closed" and not (caller and caller.is_admin):
+        raise SignUpClosed
+    hashed = hash_password(new.password.get_secret_value())
+    return repository.add(session, User(email=new.email, name=new.name, password_hash=hashed))
+
+
+def get(session: Session, user_id: UUID) -> User:
+    """Raises UserNotFound."""
+    if user := repository.get(session, user_id):
+        return user
+    raise UserNotFound
+
+
+def page(session: Session, cursor: UUID | None, limit: int) -> Page[UserOut]:
+    """Stable under inserts: new users have later ids than any page has passed."""
+    users = repository.page(session, cursor, limit + 1)
+    items = [UserOut.model_validate(user) for user in users[:limit]]
+    return Page(items=items, next=items[-1].id if len(users) > limit else None)
+
+
+def change(session: Session, user_id: UUID, changes: ProfileChange) -> User:
+    """Raises UserNotFound, EmailTaken, LastAdministrator."""
+    user = get(session, user_id)
+    values: dict[str, Any] = changes.model_dump(exclude_unset=True)
+    if values.get("role", "admin") != "admin" or values.get("active") is False:
+        keep_an_administrator(session, user)
+    return repository.change(session, user, values)
+
+
+def change_password(session: Session, user_id: UUID, change: PasswordChange) -> None:
+    """Raises WrongPassword."""
+    user = get(session, user_id)
+    if not password_matches(change.current_password.get_secret_value(), user.password_hash):
+        raise WrongPassword
+    hashed = hash_password(change.new_password.get_secret_value())
+    repository.change(session, user, {"password_hash": hashed})
+
+
+def delete(session: Session, user_id: UUID) -> None:
+    """Raises UserNotFound, LastAdministrator."""
+    user = get(session, user_id)
+    keep_an_administrator(session, user)
+    repository.delete(session, user)
+
+
+def keep_an_administrator(session: Session, leaving: User) -> None:
+    """Raises LastAdministrator if no active one but `leaving` is left."""
+    if list(repository.lock_active_admins(session)) == [leaving.id]:
+        raise LastAdministrator
+
+
+def authenticate(session: Session, email: str, password: str) -> User | None:
+    """The active user with this address and password; any other pair takes as long and gives None."""
+    user = repository.get_by_email(session, email)
+    matches = password_matches(password, user.password_hash if user else None)
+    return user if user and matches and user.active else None
+
+
+def load_caller(session: Session, user_id: UUID) -> Caller | None:
+    """None once the user is deactivated or deleted: their tokens stop working at once."""
+    user = repository.get(session, user_id)
+    return Caller(user.id, user.role == "admin") if user and user.active else None
+
+
+def seed_administrator(session: Session, email: str, password: str) -> bool:
+    """Creates the first administrator. False, and nothing done, where an active one exists."""
+    if repository.lock_active_admins(session):
+        return False
+    new = UserCreate.model_validate({"email": email, "name": "Administrator", "password": password})
+    hashed = hash_password(password)
+    repository.add(session, User(email=new.email, name=new.name, role="admin", password_hash=hashed))
+    return True
