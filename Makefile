@@ -36,7 +36,13 @@ test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17 or 18)
 	@$(RUN) -m pytest $(T)
 
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
-	@$(OPS) check
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy
+	@$(RUN) .venv/bin/lint-imports --no-logo
+	@$(RUN) -m ops size
+	@$(RUN) -m ops lock --check
+	@$(RUN) -m ops check-migrations
 
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size

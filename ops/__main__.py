@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from app.foundation.settings import load_settings
 from ops import environment, postgres
 from ops.terminal import fail, say
 
@@ -34,11 +35,11 @@ def psql() -> None:
     """Open the database."""
     from ops.dev import database
 
-    settings = environment.load()
+    environment.load()
     with database():
-        url = os.environ.get("DATABASE_URL") or settings.url.set(drivername="postgresql").render_as_string(False)
+        url = load_settings().url.set(drivername="postgresql").render_as_string(hide_password=False)
         program = postgres.binaries(postgres.chosen_major()) / "psql"
-        sys.exit(subprocess.run([program, url.replace("postgresql+asyncpg:", "postgresql:")], check=False).returncode)
+        sys.exit(subprocess.run([program, url], check=False).returncode)
 
 
 @main.command()
@@ -48,9 +49,9 @@ def migrate() -> None:
     from ops.dev import database
 
     environment.load()
-    with database() as (engine, where):
+    with database() as (engine, _):
         migrations.upgrade(engine)
-        say(f"{where}: at the newest revision")
+        say("The database is at the newest revision.")
 
 
 @main.command()
@@ -59,7 +60,7 @@ def revision() -> None:
     from ops import migrations
     from ops.dev import database
 
-    message = os.environ.get("m", "").strip()
+    message = os.environ.get("m", "").strip()  # noqa: SIM112
     if not message:
         fail('what changes? make revision m="add age to users"')
     environment.load()
@@ -90,6 +91,14 @@ def reset() -> None:
 
 
 @main.command()
+def check_migrations() -> None:
+    """Models against revisions, on a database of its own."""
+    from ops import migrations
+
+    migrations.check()
+
+
+@main.command()
 def size() -> None:
     """Lines against the budgets."""
     from ops.size import show
@@ -98,7 +107,7 @@ def size() -> None:
 
 
 @main.command()
-def lock(check: bool = False) -> None:
+def lock(*, check: bool = False) -> None:
     """Compile the requirements files."""
     from ops.lock import compile_requirements
 

@@ -28,21 +28,21 @@ class Demo:
     def __init__(self, client: httpx2.Client) -> None:
         self.client = client
         self.count = 0
+        self.user = ""
 
     def call(self, expected: int, method: str, path: str, what: str, **options: Any) -> httpx2.Response:
         self.count += 1
         answer = self.client.request(method, path, **options)
         mark = "ok" if answer.status_code == expected else "NOT"
-        shown = path.split("?")[0].replace(self.user, "{id}") if self.user else path.split("?")[0]
+        shown = path.partition("?")[0].replace(self.user or "?", "{id}")
         say(f"{self.count:2}  {mark:3} {answer.status_code}  {method:7} {shown:20} {what}")
         if answer.status_code != expected:
             fail(f"expected {expected}, and the answer was: {answer.text[:500]}")
         return answer
 
-    user = ""
-
     def run(self, email: str, password: str) -> None:
-        new = {"email": f"demo-{secrets.token_hex(6)}@example.com", "name": "Demo", "password": secrets.token_hex(16)}
+        address = f"demo-{secrets.token_hex(6)}@example.com"
+        new = {"email": address, "name": "Demo", "password": secrets.token_hex(16)}
         call = self.call
         call(200, "GET", "/health", "the process lives")
         call(200, "GET", "/ready", "the database answers, with the expected schema")
@@ -54,7 +54,7 @@ class Demo:
         call(200, "GET", "/v1/users/me", "the caller")
         user = call(201, "POST", "/v1/users", "create a user", json=new)
         self.user = user.json()["id"]
-        again = new | {"email": new["email"].upper()}
+        again = new | {"email": address.upper()}
         call(409, "POST", "/v1/users", "the same address in capitals: a problem", json=again)
         call(200, "GET", user.headers["Location"], "read it where Location says")
         call(200, "GET", "/v1/users?limit=1", "a page of users")

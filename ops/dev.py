@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import httpx2
 import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -89,10 +89,12 @@ def greet(settings: Settings, port: int, where: str, password: str | None) -> No
     """Says where everything is, once it is there."""
     base = f"http://localhost:{port}"
     while True:
-        with suppress(OSError), urllib.request.urlopen(f"{base}/health"):
+        with suppress(httpx2.HTTPError):
+            httpx2.get(f"{base}/health")
             break
         time.sleep(0.05)
-    mail = "printed here" if settings.email_provider == "console" else f"{settings.smtp_server}:{settings.smtp_port}"
+    smtp = f"{settings.smtp_server}:{settings.smtp_port}"
+    mail = smtp if settings.email_provider == "smtp" else "printed here"
     say(f"\n  API       {base}\n  Docs      {base}/docs\n  Mail      {mail}\n  Data      {where}")
     if password:
         say(f"\n  Administrator   {ADMINISTRATOR}\n  Password        {password}   (shown once)")
@@ -109,7 +111,7 @@ def free_port() -> int:
         try:
             probe.bind(("127.0.0.1", int(text)))
         except OSError as error:
-            fail(f"port {text} cannot be used ({error.strerror}); choose another: make dev PORT={int(text) + 1}")
+            fail(f"port {text} cannot be used ({error.strerror}); try make dev PORT={int(text) + 1}")
     return int(text)
 
 

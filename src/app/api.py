@@ -17,8 +17,6 @@ from app.foundation.settings import Settings, load_settings
 from app.resources import RESOURCES
 from app.resources.users.service import load_caller
 
-MAX_BODY_BYTES = 1_000_000
-
 
 class Api(FastAPI):
     """FastAPI, whose schema also tells the shape of a problem (FastAPI, "Extending OpenAPI")."""
@@ -45,7 +43,6 @@ def create_app(settings: Settings, make_session: Callable[[], Session]) -> FastA
         docs_url=None,  # resources/system serves it, without a CDN
         redoc_url=None,
         redirect_slashes=False,  # behind a gateway a redirect names the wrong host
-        max_body_size=MAX_BODY_BYTES,
         responses=errors.PROBLEM_RESPONSES,
     )
     app.state.settings = settings

@@ -97,7 +97,8 @@ def find_caller(
 OptionalCaller = Annotated[Caller | None, Depends(find_caller, scope="function")]
 
 
-def signed_in(caller: OptionalCaller) -> Caller:
+# async, as nothing here waits: no thread is borrowed for it
+async def signed_in(caller: OptionalCaller) -> Caller:
     if caller is None:
         raise NotSignedIn
     return caller
@@ -106,7 +107,7 @@ def signed_in(caller: OptionalCaller) -> Caller:
 SignedIn = Annotated[Caller, Depends(signed_in)]
 
 
-def administrator(caller: SignedIn) -> Caller:
+async def administrator(caller: SignedIn) -> Caller:
     if not caller.is_admin:
         raise AdministratorsOnly
     return caller

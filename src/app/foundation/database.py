@@ -31,13 +31,14 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
     # an UPDATE returns what the database set, so that a response needs no second query
-    __mapper_args__: ClassVar = {"eager_defaults": True}
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # as SQLAlchemy declares it
 
 
 def make_engine(url: URL) -> Engine:
     """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
     connect_args = {"connect_timeout": 5, "options": "-c timezone=utc"}
-    return create_engine(url, pool_pre_ping=True, connect_args=connect_args)
+    # hide_parameters: an error in the log shows no address and no hash
+    return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=connect_args)
 
 
 def open_session(request: Request) -> Iterator[Session]:

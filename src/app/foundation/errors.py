@@ -10,13 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy import exc
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.foundation.logs import request_id
 
 log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1_000_000
 
 DATABASE_DOWN = "The database did not answer. Nothing was changed; try again in a moment."
 UNEXPECTED = "Something went wrong on our side. Give the request id to whoever runs this service."
@@ -124,14 +127,14 @@ def on_api_error(_: Request, error: Exception) -> JSONResponse:
 def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """The framework's own: unknown routes and methods, unreadable or oversized bodies."""
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    details = {
-        404: f"Nothing is at {request.url.path}; /docs lists what is.",
-        405: f"{request.method} is not for {request.url.path}; see the Allow header.",
-    }
-    detail = details.get(error.status_code) or str(error.detail)
-    code = phrase.lower().replace(" ", "_")
-    return render(error.status_code, code, detail, headers=dict(error.headers or {}))
+    status, path = error.status_code, request.url.path
+    phrase = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code, detail = {
+        404: ("not_found", f"Nothing is at {path}; /docs lists what is."),
+        405: ("method_not_allowed", f"{request.method} is not for {path}; see the Allow header."),
+        413: ("content_too_large", f"A body may have {MAX_BODY_BYTES} bytes."),
+    }.get(status, (phrase, str(error.detail)))
+    return render(status, code, detail, headers=dict(error.headers or {}))
 
 
 def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -155,11 +158,11 @@ def fault_of(item: Any) -> Fault:
 
 
 def on_database_error(_: Request, error: Exception) -> JSONResponse:
-    log.error("database unavailable", extra={"error": str(error)[:300]})
+    log.error("database unavailable", extra={"error": str(getattr(error, "orig", error))[:300]})
     return render(503, "database_unavailable", DATABASE_DOWN, headers=Unavailable.headers)
 
 
-def on_data_error(_: Request, error: Exception) -> JSONResponse:
+def on_data_error(_: Request, _error: Exception) -> JSONResponse:
     """PostgreSQL refused a value that validation let through: a NUL character, for one."""
     return render(422, "invalid_request", "A value holds characters that cannot be stored.")
 
@@ -169,10 +172,32 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_exception_handler(DataError, on_data_error)
-    for kind in (OperationalError, InterfaceError, TimeoutError):
+    app.add_exception_handler(exc.DataError, on_data_error)
+    for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.add_exception_handler(kind, on_database_error)
+    app.add_middleware(BodyLimit)
     app.add_middleware(UnexpectedErrors)
+
+
+class BodyLimit:
+    """Refuses a long body before it is read (FastAPI's own max_body_size answers in plain text)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = Headers(scope=scope).get("content-length", "0")
+        left = MAX_BODY_BYTES
+
+        async def count() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0 or (length.isdigit() and int(length) > MAX_BODY_BYTES):
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, count, send)
 
 
 class UnexpectedErrors:

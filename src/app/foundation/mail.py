@@ -39,6 +39,8 @@ def send_mail(settings: Settings, recipient: str, subject: str, text: str) -> st
 def send_by_smtp(settings: Settings, message: EmailMessage) -> None:
     try:
         with connect(settings) as server:
+            if settings.smtp_port != smtplib.SMTP_SSL_PORT:
+                encrypt(settings, server)
             if settings.smtp_username and settings.smtp_password:
                 server.login(settings.smtp_username, settings.smtp_password.get_secret_value())
             server.send_message(message)
@@ -48,16 +50,18 @@ def send_by_smtp(settings: Settings, message: EmailMessage) -> None:
 
 
 def connect(settings: Settings) -> smtplib.SMTP:
-    """TLS from the start on port 465; elsewhere STARTTLS, which may only be missing where no password is sent."""
+    """Port 465 is TLS from the start."""
     host, port = str(settings.smtp_server), settings.smtp_port
-    context = ssl.create_default_context()
     if port == smtplib.SMTP_SSL_PORT:
-        return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
-    server = smtplib.SMTP(host, port, timeout=SECONDS)
+        return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=ssl.create_default_context())
+    return smtplib.SMTP(host, port, timeout=SECONDS)
+
+
+def encrypt(settings: Settings, server: smtplib.SMTP) -> None:
+    """STARTTLS; a server without it may be used only where no password is sent."""
     server.ehlo()
     if server.has_extn("starttls") or settings.smtp_username:
-        server.starttls(context=context)
-    return server
+        server.starttls(context=ssl.create_default_context())
 
 
 def explain(settings: Settings, error: Exception) -> str:
@@ -65,7 +69,7 @@ def explain(settings: Settings, error: Exception) -> str:
     where = f"{settings.smtp_server}:{settings.smtp_port}"
     match error:
         case smtplib.SMTPAuthenticationError():
-            return f"{where} refused the sign-in: {said(error)}. {sign_in_advice(settings)}"
+            return f"{where} refused the sign-in: {said(error)}. {sign_in_advice(said(error))}"
         case smtplib.SMTPRecipientsRefused():
             code, text = next(iter(error.recipients.values()))
             return f"{where} refused the recipient: {code} {decoded(text)}. Check the address."
@@ -80,14 +84,13 @@ def explain(settings: Settings, error: Exception) -> str:
         case socket.gaierror():
             return f"No address is known for {settings.smtp_server}. Check SMTP_SERVER."
         case TimeoutError():
-            return f"{where} did not answer in {SECONDS} s. Check SMTP_PORT, and that the network lets it out."
+            return f"{where} did not answer in {SECONDS} s. Check SMTP_PORT and the network's way out."
         case _:
             return f"{where} cannot be used: {error}. Check SMTP_SERVER and SMTP_PORT."
 
 
-def sign_in_advice(settings: Settings) -> str:
-    if "gmail" in str(settings.smtp_server) or "google" in str(settings.smtp_server):
-        # Google Account Help, "Sign in with app passwords"
+def sign_in_advice(reply: str) -> str:
+    if "gsmtp" in reply:  # how Gmail's replies end, as in dawidd6/action-send-mail issue 205
         return (
             "Gmail takes no account password here: turn on 2-Step Verification, make an app password at "
             "https://myaccount.google.com/apppasswords and set it as SMTP_PASSWORD."

@@ -1,13 +1,10 @@
 """Pages by cursor: rows in the order of their ids, each page after the last id of the one before."""
 
-from collections.abc import Sequence
-from typing import Annotated, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Mapped, Session
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Rows a page")]
 Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]

@@ -21,4 +21,5 @@ def found_revision(session: Session) -> str | None:
     """What Alembic last recorded; None in a database that was never migrated."""
     if session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
-    return session.scalar(text("SELECT version_num FROM alembic_version"))
+    found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found

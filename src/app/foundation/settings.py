@@ -177,7 +177,7 @@ def secret_fault(secret: str, length: int) -> str | None:
 def load_settings() -> Settings:
     """Settings from the environment. Raises SettingsError."""
     try:
-        return Settings()  # type: ignore[call-arg]  # the environment gives what is missing here
+        return Settings()
     except ValidationError as error:
         lines = []
         for fault in error.errors(include_url=False, include_input=False):

@@ -11,8 +11,8 @@ from app.resources.mail.schemas import MailSent, MailTest
 router = APIRouter(prefix="/v1/mail", tags=["mail"])
 
 
-@router.post("/test", response_model=MailSent)
-def test_mail(test: MailTest, request: Request, _: Administrator) -> MailSent:
+@router.post("/test")
+def send_test_mail(test: MailTest, request: Request, _: Administrator) -> MailSent:
     """Sends a message now, and answers with what the mail server said if it refuses."""
     settings: Settings = request.app.state.settings
     subject = f"{NAME} ({settings.environment}) can send mail"

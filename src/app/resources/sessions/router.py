@@ -12,7 +12,7 @@ from app.resources.sessions.schemas import Token
 router = APIRouter(prefix="/v1/auth", tags=["sessions"])
 
 
-@router.post("/token", response_model=Token)
+@router.post("/token")
 def sign_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()], session: SessionDep, request: Request
 ) -> Token:

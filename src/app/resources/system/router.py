@@ -39,19 +39,19 @@ DOCS_PAGE = f"""<!doctype html>
 DOCS_START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true})\n'
 
 
-@router.get("/health", response_model=Health)
+@router.get("/health")
 def health() -> Health:
     """Answers while the process lives; touches nothing."""
     return Health()
 
 
-@router.get("/ready", response_model=Ready)
+@router.get("/ready")
 def ready(session: SessionDep) -> Ready:
     """Whether the database answers and has the schema this code expects."""
     return service.check_ready(session)
 
 
-@router.get("/version", response_model=Version)
+@router.get("/version")
 def version(request: Request) -> Version:
     commit = request.app.state.settings.commit
     return Version(name=NAME, version=VERSION, commit=commit, revision=expected_revision())
@@ -72,5 +72,6 @@ def docs_file(name: Literal["swagger-ui.css", "swagger-ui-bundle.js", "start.js"
 def docs_files() -> Path:
     """Where the package fastapi-offline keeps Swagger UI; found without importing it."""
     package = find_spec("fastapi_offline")
-    assert package and package.origin
+    assert package
+    assert package.origin
     return Path(package.origin).parent / "static"

@@ -12,6 +12,7 @@ def check_ready(session: Session) -> Ready:
     expected, found = expected_revision(), found_revision(session)
     if found != expected:
         raise SchemaNotReady(
-            f"The database is at revision {found or 'none'} and this code expects {expected}: run `make migrate`."
+            f"The database is at revision {found or 'none'}, and this code expects {expected}: "
+            "run `make migrate`."
         )
     return Ready(revision=found)

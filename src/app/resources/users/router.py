@@ -38,8 +38,10 @@ def change_my_password(change: PasswordChange, session: SessionDep, caller: Sign
     service.change_password(session, caller.id, change)
 
 
-@router.get("", response_model=Page[UserOut])
-def list_users(session: SessionDep, _: Administrator, limit: Limit = 50, cursor: Cursor = None) -> Page[UserOut]:
+@router.get("")
+def list_users(
+    session: SessionDep, _: Administrator, limit: Limit = 50, cursor: Cursor = None
+) -> Page[UserOut]:
     return service.page(session, cursor, limit)
 
 

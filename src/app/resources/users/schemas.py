@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, Secret, StringConstraints
 
 Role = Literal["user", "admin"]
 
@@ -15,7 +15,10 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$"),
 ]
 # NIST SP 800-63B: long, without rules of composition
-Password = Annotated[SecretStr, Field(min_length=12, max_length=128)]
+Password = Annotated[
+    Secret[Annotated[str, StringConstraints(min_length=12, max_length=128)]],
+    Field(json_schema_extra={"format": "password", "writeOnly": True}),
+]
 
 
 def without_default(schema: dict[str, Any]) -> None:
@@ -49,7 +52,7 @@ class UserChange(ProfileChange):
 
 
 class PasswordChange(Strict):
-    current_password: SecretStr
+    current_password: Secret[str]
     new_password: Password
 
 

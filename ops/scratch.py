@@ -1,0 +1,44 @@
+"""Databases for tests and checks: made empty, dropped after."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from sqlalchemy.engine import URL
+
+from app.foundation.settings import postgresql_url
+from ops.environment import DATA
+from ops.postgres import Postgres, chosen_major
+
+# nothing here outlives a test, so nothing is forced to the disk
+FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+
+
+@contextmanager
+def server() -> Iterator[URL]:
+    """TEST_DATABASE_URL, whose user may create databases, or an embedded server."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield postgresql_url(given)
+        return
+    with Postgres(DATA / f"test-postgres-{chosen_major()}", options=FAST).running() as embedded:
+        yield postgresql_url(embedded.url("postgres"))
+
+
+@contextmanager
+def database(on: URL, template: str = "template1") -> Iterator[URL]:
+    """An own database, a copy of `template`."""
+    name = f"scratch_{secrets.token_hex(6)}"
+    run(on, SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    try:
+        yield on.set(database=name)
+    finally:
+        run(on, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def run(on: URL, statement: psycopg.sql.Composed) -> None:
+    url = on.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

@@ -1,0 +1,117 @@
+"""POST /v1/auth/token, and what a token is worth."""
+
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from fastapi.testclient import TestClient
+
+from app.foundation.settings import DEV_SECRET, Settings
+from tests.people import PASSWORD, Person, problem, sign_in, sign_up, token_of
+
+
+def test_a_token_for_the_right_password_in_any_case_of_the_address(client: TestClient, ada: Person) -> None:
+    answer = token_of(client, "ADA@example.com", PASSWORD)
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"access_token", "token_type", "expires_in"}
+    assert answer.json()["token_type"] == "bearer"
+    assert answer.json()["expires_in"] == 15 * 60
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        ("ada@example.com", "not-her-password"),
+        ("nobody@example.com", PASSWORD),
+        ("\x00", PASSWORD),
+        ("x", "\x00"),
+    ],
+)
+def test_no_token_for_anything_else(client: TestClient, ada: Person, email: str, password: str) -> None:
+    answer = token_of(client, email, password)
+    if email == "\x00":
+        problem(answer, 422, "invalid_request")
+        return
+    problem(answer, 401, "bad_credentials")
+
+
+def test_known_and_unknown_addresses_get_the_same_answer_in_the_same_time(
+    client: TestClient, ada: Person
+) -> None:
+    times: dict[str, list[float]] = {"ada@example.com": [], "nobody@example.com": []}
+    bodies = set()
+    for _ in range(7):
+        for email, taken in times.items():
+            began = time.perf_counter()
+            answer = token_of(client, email, "not-the-password")
+            taken.append(time.perf_counter() - began)
+            bodies.add(answer.json()["detail"])
+    assert len(bodies) == 1
+    known, unknown = (statistics.median(taken) for taken in times.values())
+    # skipping the hash would make one many times quicker
+    assert 0.5 < known / unknown < 2
+
+
+@pytest.mark.parametrize("form", [{}, {"username": "ada@example.com"}])
+def test_a_form_with_something_missing(client: TestClient, form: dict[str, str]) -> None:
+    faults = problem(client.post("/v1/auth/token", data=form), 422, "invalid_request")["errors"]
+    assert "password" in {fault["field"] for fault in faults}
+
+
+def forged(
+    settings: Settings, subject: str, key: str = DEV_SECRET, algorithm: str = "HS256", **claims: Any
+) -> str:
+    good = {
+        "iss": "slipway/test",
+        "aud": "slipway",
+        "sub": subject,
+        "exp": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    good |= claims
+    return jwt.encode({name: value for name, value in good.items() if value is not None}, key, algorithm)
+
+
+def test_a_token_is_what_it_is_thought_to_be(client: TestClient, settings: Settings, ada: Person) -> None:
+    """The forger's own control: an unforged token of the same make is good."""
+    good = Person(client, forged(settings, ada.id), ada.id)
+    assert good.call("GET", "/v1/users/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"exp": None},
+        {"iss": "slipway/prod"},
+        {"aud": "another"},
+        {"aud": None},
+        {"sub": None},
+        {"sub": "not-an-id"},
+        {"key": "another-key-that-is-long-enough-for-the-hash-it-feeds-and-longer"},
+        {"algorithm": "HS512"},
+        {"algorithm": "none", "key": ""},
+    ],
+)
+def test_a_forged_or_stale_token_is_refused(
+    client: TestClient, settings: Settings, ada: Person, change: dict[str, Any]
+) -> None:
+    subject = ada.id
+    person = Person(client, forged(settings, **({"subject": subject} | change)), ada.id)
+    problem(person.call("GET", "/v1/users/me"), 401, "token_refused")
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense"])
+def test_an_authorization_header_that_is_none(client: TestClient, header: str) -> None:
+    answer = client.get("/v1/users/me", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert answer.json()["code"] in {"not_signed_in", "token_refused"}
+
+
+def test_two_people_are_two_people(client: TestClient, ada: Person) -> None:
+    grace = sign_up(client, "grace@example.com")
+    assert grace.id != ada.id
+    assert sign_in(client, "ada@example.com").id == ada.id

@@ -1,0 +1,110 @@
+"""Real transactions, side by side: what a rolled-back test cannot show."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.orm import Session
+
+from app.api import create_app
+from app.foundation.database import make_engine
+from app.foundation.settings import Settings
+from app.resources.users.service import seed_administrator
+from ops import scratch
+from tests.people import ADMIN, PASSWORD, problem, sign_in, sign_up
+
+NEW = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
+
+
+@pytest.fixture
+def make_committed(server: URL, migrated: URL) -> Iterator[Callable[[], Session]]:
+    """Sessions that commit, in a database of their own."""
+    with scratch.database(server, template=str(migrated.database)) as url:
+        engine = make_engine(url)
+        yield partial(Session, engine, expire_on_commit=False)
+        engine.dispose()
+
+
+@pytest.fixture
+def live(settings: Settings, make_committed: Callable[[], Session]) -> TestClient:
+    return TestClient(create_app(settings, make_committed), raise_server_exceptions=False)
+
+
+def together(*calls: Callable[[], Response]) -> list[Response]:
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Response]) -> Response:
+        barrier.wait(timeout=10)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def test_two_sign_ups_of_one_address(live: TestClient) -> None:
+    for number in range(5):
+        new = NEW | {"email": f"grace{number}@example.com"}
+        other = new | {"email": new["email"].upper()}
+        answers = together(
+            partial(live.post, "/v1/users", json=new), partial(live.post, "/v1/users", json=other)
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        problem(max(answers, key=lambda answer: answer.status_code), 409, "email_taken")
+
+
+def test_two_administrators_who_demote_each_other(
+    live: TestClient, make_committed: Callable[[], Session]
+) -> None:
+    with make_committed() as session, session.begin():
+        seed_administrator(session, ADMIN["email"], ADMIN["password"])
+    first = sign_in(live, ADMIN["email"], ADMIN["password"])
+    second = sign_up(live, "ada@example.com")
+    first.call("PATCH", f"/v1/users/{second.id}", json={"role": "admin"})
+    answers = together(
+        lambda: first.call("PATCH", f"/v1/users/{second.id}", json={"role": "user"}),
+        lambda: second.call("PATCH", f"/v1/users/{first.id}", json={"role": "user"}),
+    )
+    # the slower one finds itself demoted already (403), or the last of them (409)
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses in ([200, 403], [200, 409])
+
+
+def test_a_commit_that_fails_is_no_success(live: TestClient, make_committed: Callable[[], Session]) -> None:
+    with make_committed() as session, session.begin():
+        session.execute(
+            text(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'refused at commit'; END $$;"
+                "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        )
+    problem(live.post("/v1/users", json=NEW), 500, "unexpected")
+    with make_committed() as session:
+        assert session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+def test_a_database_that_goes_away_and_comes_back(
+    live: TestClient, server: URL, make_committed: Callable[[], Session]
+) -> None:
+    assert live.get("/ready").status_code == 200
+    with make_committed() as session:
+        name = session.scalar(text("SELECT current_database()"))
+    maintenance = make_engine(server).execution_options(isolation_level="AUTOCOMMIT")
+    with maintenance.connect() as connection:
+        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(text(end), {"name": name})
+        answer = live.get("/ready")
+        problem(answer, 503, "database_unavailable")
+        assert answer.headers["retry-after"] == "2"
+        assert live.get("/health").status_code == 200
+        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    maintenance.dispose()
+    assert live.get("/ready").status_code == 200

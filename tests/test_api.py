@@ -1,0 +1,225 @@
+"""What every answer has: problems, request ids, headers, CORS, one log line."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from app.api import create_app
+from app.foundation.errors import MAX_BODY_BYTES
+from app.foundation.logs import set_up_logs
+from app.foundation.settings import Settings
+from tests.people import PASSWORD, Person, problem
+
+HERE, ELSEWHERE = "http://localhost:3000", "https://elsewhere.example"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def broken(settings: Settings) -> TestClient:
+    """An application whose every database call meets a bug."""
+
+    def fall_over() -> Session:
+        raise RuntimeError("a secret of the inside")
+
+    return TestClient(create_app(settings, fall_over), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The log, as its reader gets it."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    set_up_logs("INFO", "slipway")
+    written = io.StringIO()
+    [handler] = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+    handler.addFilter(lambda record: record.name != "httpx2")  # the test's own client
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    root.handlers[:], root.level = before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "code", "words"),
+    [
+        ("GET", "/nothing", {}, 404, "not_found", "Nothing is at /nothing"),
+        ("GET", "/v1/users/", {}, 404, "not_found", "/v1/users/"),
+        ("DELETE", "/health", {}, 405, "method_not_allowed", "DELETE is not for /health"),
+        ("POST", "/v1/users", {"content": "{", "headers": JSON}, 422, "invalid_request", "is not JSON"),
+        ("POST", "/v1/users", {"content": b"\xff", "headers": JSON}, 400, "bad_request", "parsing"),
+        ("POST", "/v1/users", {"headers": JSON}, 422, "invalid_request", "a body is required"),
+        ("POST", "/v1/users", {"json": []}, 422, "invalid_request", "a JSON object is required"),
+        ("POST", "/v1/users", {"content": "{}"}, 422, "invalid_request", "Content-Type: application/json"),
+        (
+            "POST",
+            "/v1/users",
+            {"json": {}},
+            422,
+            "invalid_request",
+            "email: Field required; name: Field required",
+        ),
+        (
+            "POST",
+            "/v1/users",
+            {"content": b" " * (MAX_BODY_BYTES + 1), "headers": JSON},
+            413,
+            "content_too_large",
+            "1000000 bytes",
+        ),
+        (
+            "POST",
+            "/v1/users",
+            {"content": iter([b" " * MAX_BODY_BYTES, b"x"]), "headers": JSON},
+            413,
+            "content_too_large",
+            "",
+        ),
+        ("POST", "/v1/auth/token", {"json": {}}, 422, "invalid_request", "username: Field required"),
+        ("GET", "/v1/users", {}, 401, "not_signed_in", "POST /v1/auth/token"),
+    ],
+)
+def test_a_bad_request_is_a_problem_that_helps(
+    client: TestClient, method: str, path: str, options: dict[str, Any], status: int, code: str, words: str
+) -> None:
+    answer = client.request(method, path, **options)
+    body = problem(answer, status, code)
+    assert words in body["detail"]
+
+
+def test_a_method_that_is_not_there_tells_which_are(client: TestClient) -> None:
+    assert client.delete("/health").headers["allow"] == "GET"
+
+
+def test_a_bug_shows_nothing_of_the_inside(
+    broken: TestClient, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    answer = broken.get("/ready")
+    problem(answer, 500, "unexpected")
+    assert "secret" not in answer.text
+    error = next(line for line in lines() if line["level"] == "ERROR")
+    assert "a secret of the inside" in error["exception"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_response_that_breaks_off_is_not_answered_twice(
+    settings: Settings, make_session: Callable[[], Session]
+) -> None:
+    app: FastAPI = create_app(settings, make_session)
+
+    @app.get("/half")
+    def half() -> Any:
+        def parts() -> Iterator[bytes]:
+            yield b"one"
+            raise RuntimeError("broken off")
+
+        return StreamingResponse(parts())
+
+    with pytest.raises(RuntimeError, match="broken off"):
+        TestClient(app).get("/half")
+
+
+@pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/users", "/ready"])
+def test_every_answer_has_the_headers(client: TestClient, broken: TestClient, path: str) -> None:
+    for answer in (client.get(path), broken.get(path)):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+        assert answer.headers["cache-control"] == "no-store"
+        assert "server" not in answer.headers
+
+
+def test_a_request_id_is_made_or_kept(client: TestClient) -> None:
+    made = {client.get("/health").headers["x-request-id"] for _ in range(2)}
+    assert len(made) == 2
+    kept = client.get("/health", headers={"X-Request-ID": "order-4711.a"})
+    assert kept.headers["x-request-id"] == "order-4711.a"
+
+
+@pytest.mark.parametrize("bad", ["short", "x" * 65, "new\tline-forged", 'quote"quote"'])
+def test_a_request_id_that_could_harm_is_replaced(client: TestClient, bad: str) -> None:
+    assert client.get("/health", headers={"X-Request-ID": bad}).headers["x-request-id"] != bad
+
+
+def preflight(client: TestClient, origin: str, method: str = "PATCH") -> Any:
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    return client.options("/v1/users/me", headers=asked)
+
+
+def test_the_preflight_of_an_allowed_origin(client: TestClient) -> None:
+    answer = preflight(client, HERE)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == HERE
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["x-request-id"]
+
+
+def test_the_preflight_of_a_refused_origin(client: TestClient) -> None:
+    answer = preflight(client, ELSEWHERE)
+    assert answer.status_code == 400
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/users", "/ready"])
+def test_errors_too_can_be_read_by_an_allowed_origin_only(broken: TestClient, path: str) -> None:
+    answer = broken.get(path, headers={"Origin": HERE})
+    assert answer.headers["access-control-allow-origin"] == HERE
+    assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+    assert "Origin" in answer.headers["vary"]
+    refused = broken.get(path, headers={"Origin": ELSEWHERE})
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_one_line_a_request(
+    client: TestClient, ada: Person, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    answer = ada.call("GET", "/v1/users/me", headers={"X-Request-ID": "order-4711"})
+    assert answer.status_code == 200
+    [line] = lines()
+    assert line["level"] == "INFO"
+    assert line["service"] == "slipway"
+    assert line["request_id"] == "order-4711"
+    assert line["caller_id"] == ada.id
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/users/me", 200)
+    assert 0 < line["duration_ms"] < 10_000
+
+
+def test_routes_are_logged_as_templates(
+    client: TestClient, ada: Person, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    ada.call("GET", f"/v1/users/{ada.id}")
+    client.get("/nothing/secret")
+    assert [line["route"] for line in lines()] == ["/v1/users/{user_id}", "none"]
+    assert "caller_id" not in lines()[1]
+
+
+def test_no_secret_is_ever_logged(
+    client: TestClient, admin: Person, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    logging.getLogger().setLevel("DEBUG")
+    client.post("/v1/users", json={"email": "ada@example.com", "name": "Ada", "password": PASSWORD})
+    client.post("/v1/users", json={"email": "ada@example.com", "name": "Ada", "password": PASSWORD})
+    token = client.post("/v1/auth/token", data={"username": "ada@example.com", "password": PASSWORD})
+    admin.call("POST", "/v1/mail/test", json={"recipient": "ada@example.com"})
+    text = json.dumps(lines())
+    assert len(lines()) >= 5
+    for secret in (
+        PASSWORD,
+        token.json()["access_token"],
+        admin.token,
+        "Nothing needs to be done",
+        "argon2id",
+    ):
+        assert secret not in text
