@@ -94,14 +94,6 @@ def reset() -> None:
 
 
 @main.command()
-def check_migrations() -> None:
-    """Models against revisions, on a database of its own."""
-    from ops import migrations
-
-    migrations.check()
-
-
-@main.command()
 def size() -> None:
     """Lines against the budgets."""
     from ops.size import show

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import httpx2
 import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -89,8 +88,7 @@ def greet(settings: Settings, port: int, where: str, password: str | None) -> No
     """Says where everything is, once it is there."""
     base = f"http://localhost:{port}"
     while True:
-        with suppress(httpx2.HTTPError):
-            httpx2.get(f"{base}/health")
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             break
         time.sleep(0.05)
     smtp = f"{settings.smtp_server}:{settings.smtp_port}"

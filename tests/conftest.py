@@ -15,7 +15,8 @@ from app.foundation.database import make_engine
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
-from ops import migrations, scratch
+from ops import migrations
+from tests import scratch
 from tests.people import ADMIN, Person, sign_in, sign_up
 
 

@@ -143,6 +143,12 @@ def test_every_answer_has_the_headers(client: TestClient, broken: TestClient, pa
         assert "server" not in answer.headers
 
 
+def test_a_server_may_announce_its_start_and_end(client: TestClient) -> None:
+    """The ASGI lifespan, which uvicorn sends, passes every layer."""
+    with client:
+        assert client.get("/health").status_code == 200
+
+
 def test_a_request_id_is_made_or_kept(client: TestClient) -> None:
     made = {client.get("/health").headers["x-request-id"] for _ in range(2)}
     assert len(made) == 2

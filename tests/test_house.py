@@ -1,38 +1,11 @@
 """Rules of the house that no linter knows."""
 
-import json
 import subprocess
 import sys
 
-from alembic import command
-from sqlalchemy import text
-from sqlalchemy.engine import URL
-
-from app.foundation.database import make_engine, new_id
+from app.foundation.database import new_id
 from app.foundation.passwords import NOBODY, _hasher
-from app.foundation.schema import HISTORY, expected_revision
-from ops import migrations, scratch
 from ops.environment import ROOT
-
-
-def test_the_history_that_the_code_carries_is_alembics() -> None:
-    assert json.loads(HISTORY.read_text()) == migrations.history()
-    assert expected_revision() == migrations.history()[-1]["id"]
-
-
-def test_every_revision_goes_down_and_up_again(server: URL) -> None:
-    with scratch.database(server) as url:
-        engine = make_engine(url)
-        migrations.upgrade(engine)
-        with engine.connect() as connection:
-            command.downgrade(migrations.config(connection), "base")
-        with engine.connect() as connection:
-            tables = connection.scalars(
-                text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            ).all()
-            assert tables == ["alembic_version"]
-        migrations.upgrade(engine)
-        engine.dispose()
 
 
 def test_importing_a_module_does_nothing() -> None:

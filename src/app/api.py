@@ -12,7 +12,7 @@ from app import NAME, VERSION
 from app.foundation import errors
 from app.foundation.database import make_engine
 from app.foundation.logs import set_up_logs
-from app.foundation.middleware import EveryAnswer
+from app.foundation.middleware import EveryAnswer, LastResort
 from app.foundation.settings import Settings, load_settings
 from app.resources import RESOURCES
 from app.resources.users.service import load_caller
@@ -50,8 +50,9 @@ def create_app(settings: Settings, make_session: Callable[[], Session]) -> FastA
     app.state.load_caller = load_caller
     for router in RESOURCES:
         app.include_router(router)
-    # the last added is the outermost
     errors.register(app)
+    # the last added is the outermost
+    app.add_middleware(LastResort)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.origin_cors,

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from sqlalchemy.engine import URL
 
-from ops import scratch
 from ops.environment import ROOT
+from tests import scratch
 from tests.mail_server import free_port
 
 START_SECONDS = 60

@@ -11,9 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from sqlalchemy import exc
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.foundation.logs import request_id
 
@@ -175,49 +173,3 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(exc.DataError, on_data_error)
     for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.add_exception_handler(kind, on_database_error)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(UnexpectedErrors)
-
-
-class BodyLimit:
-    """Refuses a long body before it is read (FastAPI's own max_body_size answers in plain text)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = Headers(scope=scope).get("content-length", "0")
-        left = MAX_BODY_BYTES
-
-        async def count() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0 or (length.isdigit() and int(length) > MAX_BODY_BYTES):
-                raise HTTPException(413)
-            return message
-
-        await self.app(scope, count, send)
-
-
-class UnexpectedErrors:
-    """Answers what nothing else caught, inside CORS, so that a browser can read it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watch)
-        except Exception:
-            log.exception("unexpected error")
-            if started:
-                raise
-            await render(500, "unexpected", UNEXPECTED)(scope, receive, send)

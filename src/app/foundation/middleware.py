@@ -1,4 +1,4 @@
-"""What every answer gets: a request id, a log line, security headers."""
+"""The layers around the application, from the inside out."""
 
 import logging
 import re
@@ -6,11 +6,13 @@ import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.foundation.errors import MAX_BODY_BYTES, UNEXPECTED, render
 from app.foundation.logs import start_context
 
-log = logging.getLogger("app.requests")
+log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.=-]{8,64}")
 
@@ -23,6 +25,45 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+class LastResort:
+    """Answers what nothing else did, inside CORS, so that a browser can read it: a bug, an endless body.
+
+    FastAPI's own max_body_size would answer in plain text, and outside of every other layer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        left = MAX_BODY_BYTES
+        started = False
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0 or (length.isdigit() and int(length) > MAX_BODY_BYTES):
+                raise HTTPException(413)
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, limited, watched)
+        except Exception:
+            log.exception("unexpected error")
+            if started:
+                raise
+            await render(500, "unexpected", UNEXPECTED)(scope, receive, send)
 
 
 class EveryAnswer:

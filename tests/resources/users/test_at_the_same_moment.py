@@ -16,7 +16,7 @@ from app.api import create_app
 from app.foundation.database import make_engine
 from app.foundation.settings import Settings
 from app.resources.users.service import seed_administrator
-from ops import scratch
+from tests import scratch
 from tests.people import ADMIN, PASSWORD, problem, sign_in, sign_up
 
 NEW = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
