@@ -5,14 +5,13 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.orm import Session
 
 from app import NAME, VERSION
 from app.foundation import errors
 from app.foundation.database import make_engine
 from app.foundation.logs import set_up_logs
-from app.foundation.middleware import EveryAnswer, LastResort
+from app.foundation.middleware import Cors, EveryAnswer, LastResort
 from app.foundation.settings import Settings, load_settings
 from app.resources import RESOURCES
 from app.resources.users.service import load_caller
@@ -54,7 +53,7 @@ def create_app(settings: Settings, make_session: Callable[[], Session]) -> FastA
     # the last added is the outermost
     app.add_middleware(LastResort)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.origin_cors,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

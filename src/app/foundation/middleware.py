@@ -3,10 +3,13 @@
 import logging
 import re
 import time
+from http import HTTPStatus
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.foundation.errors import MAX_BODY_BYTES, UNEXPECTED, render
@@ -64,6 +67,18 @@ class LastResort:
             if started:
                 raise
             await render(500, "unexpected", UNEXPECTED)(scope, receive, send)
+
+
+class Cors(CORSMiddleware):
+    """A refused preflight is a problem, too, and says which setting decides."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        refused = bytes(answer.body).decode()
+        headers = {"Vary": answer.headers["vary"]}
+        return render(400, "preflight_refused", f"{refused}; ORIGIN_CORS lists the origins.", headers=headers)
 
 
 class EveryAnswer:
