@@ -15,14 +15,27 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 USER, PASSWORD = "postman", "the-postmans-own"
 
+GMAIL = (
+    "535 5.7.8 Username and Password not accepted. For more information, go to "
+    "https://support.google.com/mail/?p=BadCredentials af79cd13be357-794f3061475sm18893085a.74 - gsmtp"
+)
+
 
 class MailServer:
     """`inbox` holds what was accepted; `refusal` is answered instead, once the message is there."""
 
     def __init__(self) -> None:
         self.inbox: list[Message] = []
+        self.sign_ins: list[bytes] = []
         self.refusal = ""
         self.port = 0
+
+    def check_password(self, server: Any, session: Any, envelope: Any, how: str, given: Any) -> AuthResult:
+        self.sign_ins.append(given.login)
+        message = GMAIL if given.login == b"me@gmail.com" else None
+        good = given == LoginPassword(USER.encode(), PASSWORD.encode())
+        # handled=False: otherwise the server says nothing to a refused sign-in, and the client waits
+        return AuthResult(success=good, handled=False, message=message)
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address.startswith("nobody"):
@@ -37,23 +50,6 @@ class MailServer:
         return "250 OK"
 
 
-GMAIL = (
-    "535 5.7.8 Username and Password not accepted. For more information, go to "
-    "https://support.google.com/mail/?p=BadCredentials af79cd13be357-794f3061475sm18893085a.74 - gsmtp"
-)
-
-
-def check_password(server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
-    good = isinstance(given, LoginPassword) and (given.login, given.password) == (
-        USER.encode(),
-        PASSWORD.encode(),
-    )
-    if given.login == b"me@gmail.com":
-        return AuthResult(success=False, handled=False, message=GMAIL)
-    # handled=False: otherwise the server says nothing to a refused sign-in, and the client waits
-    return AuthResult(success=good, handled=False)
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -63,20 +59,18 @@ def free_port() -> int:
 
 @contextmanager
 def mail_server(folder: Path, *, tls: bool = True) -> Iterator[MailServer]:
-    """On localhost. With `tls` it wants STARTTLS and a sign-in; folder/ca.pem signs its certificate."""
+    """On localhost. With `tls` it wants STARTTLS and a sign-in; without, it takes a password in the clear.
+
+    folder/ca.pem signs its certificate.
+    """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
-    options: dict[str, Any] = {}
-    if tls:
-        options = {
-            "tls_context": context,
-            "require_starttls": True,
-            "auth_required": True,
-            "authenticator": check_password,
-        }
     mail = MailServer()
+    options: dict[str, Any] = {"authenticator": mail.check_password, "auth_require_tls": tls}
+    if tls:
+        options |= {"tls_context": context, "require_starttls": True, "auth_required": True}
     mail.port = free_port()
     controller = Controller(mail, hostname="localhost", port=mail.port, **options)
     controller.start()

@@ -93,6 +93,7 @@ def test_no_password_goes_out_unencrypted(send: SendTest, tmp_path: Path) -> Non
     with mail_server(tmp_path, tls=False) as plain:
         detail = problem(send(smtp_port=plain.port), 502, "mail_failed")["detail"]
         assert "STARTTLS" in detail
+        assert not plain.sign_ins
         assert not plain.inbox
 
 
