@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx2
 
+from ops import environment
 from ops.dev import ADMINISTRATOR
 from ops.terminal import fail, say
 
 
 def run() -> None:
+    environment.read_file()
     base = os.environ.get("URL", f"http://localhost:{os.environ.get('PORT', '8000')}")
     email, password = os.environ.get("EMAIL", ADMINISTRATOR), os.environ.get("PASSWORD")
     if not password:

@@ -14,19 +14,24 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
 
 
-def load(environment: str = "dev") -> Settings:
+def load() -> Settings:
     """Reads .env, fills what development needs, and gives the settings. A fault ends the program."""
-    file = ROOT / ".env"
-    if file.exists():
-        refuse_unreadable_lines(file)
-        for name, value in dotenv_values(file).items():
-            os.environ.setdefault(name, value or "")
-    os.environ.setdefault("ENVIRONMENT", environment)
+    read_file()
+    os.environ.setdefault("ENVIRONMENT", "dev")
     os.environ.setdefault("COMMIT", commit())
     try:
         return load_settings()
     except SettingsError as error:
         fail(str(error))
+
+
+def read_file() -> None:
+    """.env, under what the environment has already."""
+    file = ROOT / ".env"
+    if file.exists():
+        refuse_unreadable_lines(file)
+        for name, value in dotenv_values(file).items():
+            os.environ.setdefault(name, value or "")
 
 
 def refuse_unreadable_lines(file: Path) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -152,6 +153,8 @@ def unprivileged() -> list[str]:
         return []
     if sys.platform != "linux":
         fail("PostgreSQL does not run as root; run this as yourself")
+    if not shutil.which("setpriv"):
+        fail("PostgreSQL does not run as root, and setpriv(1) is missing: install util-linux")
     nobody = pwd.getpwnam("nobody")
     who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
     may = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
