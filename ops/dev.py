@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import psycopg
 import uvicorn
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.foundation.database import make_engine
-from app.foundation.schema import expected_revision, found_revision
+from app.foundation.errors import ApiError
+from app.foundation.schema import found_revision, history, verdict
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.service import seed_administrator
 from ops import environment, postgres
@@ -62,8 +64,8 @@ def database() -> Iterator[tuple[Engine, str]]:
 def reach(engine: Engine) -> Engine:
     try:
         engine.connect().close()
-    except OperationalError as error:
-        reason = " ".join(str(error.orig).split())
+    except (DBAPIError, psycopg.Error) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
         fail(f"the database cannot be reached: {reason}. Check DATABASE_URL or DB_HOST and its fellows.")
     return engine
 
@@ -71,8 +73,12 @@ def reach(engine: Engine) -> Engine:
 def prepare(engine: Engine) -> None:
     """Migrates; in a process of its own, so that a start with nothing to do never imports Alembic."""
     with Session(engine) as session:
-        if found_revision(session) == expected_revision():
-            return
+        found = found_revision(session)
+    state = verdict(found, history())
+    if state == "ahead":
+        fail(f"the database is at revision {found}, newer than this code; `make reset` forgets it")
+    if state == "current":
+        return
     if subprocess.run([sys.executable, "-m", "ops", "migrate"], check=False).returncode:
         fail("the database could not be migrated: see the lines above")
 
@@ -80,8 +86,11 @@ def prepare(engine: Engine) -> None:
 def seed(engine: Engine) -> str | None:
     """A new administrator's password, or None where there is one already."""
     password = secrets.token_urlsafe(12)
-    with Session(engine) as session, session.begin():
-        return password if seed_administrator(session, ADMINISTRATOR, password) else None
+    try:
+        with Session(engine) as session, session.begin():
+            return password if seed_administrator(session, ADMINISTRATOR, password) else None
+    except ApiError as error:
+        fail(f"no administrator is active, and {ADMINISTRATOR} cannot be made one: {error.detail}")
 
 
 def greet(settings: Settings, port: int, where: str, password: str | None) -> None:
@@ -101,7 +110,7 @@ def greet(settings: Settings, port: int, where: str, password: str | None) -> No
 
 
 def free_port() -> int:
-    text = os.environ.get("PORT", "8000")
+    text = os.environ.get("PORT") or "8000"
     if not text.isdigit() or not 0 < int(text) < 65536:
         fail(f"PORT={text} is no port; set it to a number from 1 to 65535")
     with socket.socket() as probe:

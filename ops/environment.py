@@ -29,7 +29,10 @@ def read_file() -> None:
     """.env, under what the environment has already."""
     file = ROOT / ".env"
     if file.exists():
-        refuse_unreadable_lines(file)
+        try:
+            refuse_unreadable_lines(file)
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f".env cannot be read: {error}")
         for name, value in dotenv_values(file).items():
             os.environ.setdefault(name, value or "")
 
@@ -43,7 +46,8 @@ def refuse_unreadable_lines(file: Path) -> None:
 
 def has_database() -> bool:
     """Whether the environment names a server; otherwise the embedded one serves."""
-    return bool(os.environ.get("DATABASE_URL") or os.environ.get("DB_HOST"))
+    parts = ("DATABASE_URL", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
+    return any(os.environ.get(name) for name in parts)
 
 
 def commit() -> str:

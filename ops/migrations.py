@@ -8,10 +8,13 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
-from app.foundation.schema import HISTORY, expected_revision
+from app.foundation import schema
+from app.foundation.schema import HISTORY
 from ops.environment import ROOT
+from ops.terminal import fail
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -26,7 +29,10 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     logging.getLogger("alembic.runtime.migration").addFilter(lambda record: "Running" in record.msg)
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     with engine.connect() as connection:
-        command.upgrade(config(connection), revision)
+        try:
+            command.upgrade(config(connection), revision)
+        except CommandError as error:
+            fail(f"{error}. The database may have been migrated by newer code.")
 
 
 def new_revision(engine: Engine, message: str) -> str:
@@ -49,4 +55,4 @@ def history() -> list[dict[str, Any]]:
 def write_history() -> None:
     lines = ",\n".join(f"  {json.dumps(revision)}" for revision in history())
     HISTORY.write_text(f"[\n{lines}\n]\n")
-    expected_revision.cache_clear()
+    schema.history.cache_clear()

@@ -1,7 +1,11 @@
 """One server, migrated once; each test's work is rolled back."""
 
+import io
+import json
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,12 +16,16 @@ from sqlalchemy.orm import Session
 
 from app.api import create_app
 from app.foundation.database import make_engine
+from app.foundation.logs import set_up_logs
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
 from ops import migrations
 from tests import scratch
 from tests.people import ADMIN, Person, sign_in, sign_up
+
+# every line so far
+LogLines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -104,3 +112,18 @@ def stored(session: Session) -> Callable[[str], User]:
         return user
 
     return load
+
+
+@pytest.fixture
+def lines() -> Iterator[LogLines]:
+    """The log, as its reader gets it."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    set_up_logs("INFO", "slipway")
+    written = io.StringIO()
+    [handler] = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+    handler.addFilter(lambda record: record.name != "httpx2")  # the test's own client
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    root.handlers[:], root.level = before

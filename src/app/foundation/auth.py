@@ -72,6 +72,7 @@ def read_token(settings: Settings, token: str) -> UUID:
             algorithms=[settings.algorithm],
             issuer=issuer(settings),
             audience=NAME,
+            leeway=10,  # seconds, for clocks that differ
             options={"require": ["iss", "aud", "sub", "exp"]},
         )
         return UUID(claims["sub"])

@@ -34,11 +34,22 @@ class Base(DeclarativeBase):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # as SQLAlchemy declares it
 
 
+# at most so many requests of a process work on the database; the others wait without a thread
+CONNECTIONS = 15
+
+
 def make_engine(url: URL) -> Engine:
     """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
-    connect_args = {"connect_timeout": 5, "options": "-c timezone=utc"}
-    # hide_parameters: an error in the log shows no address and no hash
-    return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=connect_args)
+    given = url.query.get("options", "")
+    url = url.update_query_dict({"options": f"-c timezone=utc {given}".strip()})
+    url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "5")})
+    return create_engine(
+        url,
+        pool_size=5,
+        max_overflow=CONNECTIONS - 5,
+        pool_pre_ping=True,
+        hide_parameters=True,  # an error in the log shows no address and no hash
+    )
 
 
 def open_session(request: Request) -> Iterator[Session]:
@@ -49,8 +60,9 @@ def open_session(request: Request) -> Iterator[Session]:
 
 
 # scope="function" commits before the answer leaves: a commit that fails is an error, never a 2xx
-# (FastAPI, "Dependencies with yield", Early exit and scope)
-SessionDep = Annotated[Session, Depends(open_session, scope="function")]
+# (FastAPI, "Dependencies with yield", Early exit and scope). max_concurrency: a request that waited for a
+# connection in a thread could hold up one that has its connection and waits for a thread.
+SessionDep = Annotated[Session, Depends(open_session, scope="function", max_concurrency=CONNECTIONS)]
 
 
 @contextmanager

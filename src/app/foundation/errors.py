@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 
-DATABASE_DOWN = "The database did not answer. Nothing was changed; try again in a moment."
+DATABASE_DOWN = "The database did not answer; try again in a moment."
 UNEXPECTED = "Something went wrong on our side. Give the request id to whoever runs this service."
 
 
@@ -156,13 +156,14 @@ def fault_of(item: Any) -> Fault:
 
 
 def on_database_error(_: Request, error: Exception) -> JSONResponse:
-    log.error("database unavailable", extra={"error": str(getattr(error, "orig", error))[:300]})
+    reason = str(getattr(error, "orig", error)).partition("\nDETAIL")[0]
+    log.error("database unavailable", extra={"error": reason[:300]})
     return render(503, "database_unavailable", DATABASE_DOWN, headers=Unavailable.headers)
 
 
-def on_data_error(_: Request, _error: Exception) -> JSONResponse:
-    """PostgreSQL refused a value that validation let through: a NUL character, for one."""
-    return render(422, "invalid_request", "A value holds characters that cannot be stored.")
+def on_unfit_value(_: Request, _error: Exception) -> JSONResponse:
+    """What validation let through and PostgreSQL or UTF-8 cannot hold: NUL, or half a surrogate pair."""
+    return render(422, "invalid_request", "A value holds characters, or a number, that cannot be stored.")
 
 
 def register(app: FastAPI) -> None:
@@ -170,6 +171,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_exception_handler(exc.DataError, on_data_error)
+    app.add_exception_handler(exc.DataError, on_unfit_value)
+    app.add_exception_handler(UnicodeEncodeError, on_unfit_value)
     for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.add_exception_handler(kind, on_database_error)

@@ -1,11 +1,14 @@
 """JSON logs: one line a request, and the request's id on every line written while it runs."""
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
 from typing import Any
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+DETAIL = re.compile(r"^DETAIL: .*$\n?", re.MULTILINE)
 
 # a dict that threads of one request share, since a thread's own changes of a ContextVar are lost
 _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
@@ -32,11 +35,19 @@ def add_request(record: logging.LogRecord) -> bool:
     return True
 
 
+class JsonLines(LambdaPowertoolsFormatter):
+    """Powertools' JSON, less what PostgreSQL tells of a failing row: its values."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return DETAIL.sub("", super().formatException(ei))
+
+
 def set_up_logs(level: str, service: str) -> None:
     """Sends every logger's lines to standard output as JSON. Once per process."""
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(add_request)
-    handler.setFormatter(LambdaPowertoolsFormatter(service=service, utc=True, use_rfc3339=True))
+    formatter = JsonLines(service=service, utc=True, use_rfc3339=True, serialize_stacktrace=False)
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # uvicorn writes a line a request of its own
     logging.getLogger("uvicorn.access").disabled = True

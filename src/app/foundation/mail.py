@@ -32,7 +32,9 @@ def send_mail(settings: Settings, recipient: str, subject: str, text: str) -> st
         send_by_smtp(settings, message)
     elif settings.developing:
         print(f"\n{message.as_string()}", flush=True)  # noqa: T201  # this is what console means
-    log.info("mail sent", extra={"provider": settings.email_provider, "message_id": message["Message-ID"]})
+    else:
+        log.warning("mail not sent: EMAIL_PROVIDER=console prints it in development only")
+    log.info("mail", extra={"provider": settings.email_provider, "message_id": message["Message-ID"]})
     return str(message["Message-ID"])
 
 
@@ -44,7 +46,7 @@ def send_by_smtp(settings: Settings, message: EmailMessage) -> None:
             if settings.smtp_username and settings.smtp_password:
                 server.login(settings.smtp_username, settings.smtp_password.get_secret_value())
             server.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
         log.warning("mail failed", extra={"error": str(error)[:300]})
         raise MailFailed(explain(settings, error)) from error
 
@@ -75,12 +77,16 @@ def explain(settings: Settings, error: Exception) -> str:
             return f"{where} refused the recipient: {code} {decoded(text)}. Check the address."
         case smtplib.SMTPSenderRefused():
             return f"{where} refused the sender: {said(error)}. SENDER_EMAIL must be one it may send for."
+        case smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
+            return f"{where} refused the connection: {said(error)}."
         case smtplib.SMTPResponseException():
             return f"{where} refused the message: {said(error)}."
         case smtplib.SMTPNotSupportedError():
             return f"{where} cannot do what is asked: {error}. Port 587 with STARTTLS or 465 is wanted."
         case ssl.SSLError():
             return f"{where} has a certificate that is not trusted, or no TLS on this port: {error.reason}."
+        case UnicodeError():
+            return f"{where}, SMTP_USERNAME or SMTP_PASSWORD has characters that mail servers do not know."
         case socket.gaierror():
             return f"No address is known for {settings.smtp_server}. Check SMTP_SERVER."
         case TimeoutError():

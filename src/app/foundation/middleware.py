@@ -70,15 +70,17 @@ class LastResort:
 
 
 class Cors(CORSMiddleware):
-    """A refused preflight is a problem, too, and says which setting decides."""
+    """A refused preflight is a problem, too, and says which setting decides about origins."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
         if answer.status_code == HTTPStatus.OK:
             return answer
-        refused = bytes(answer.body).decode()
-        headers = {"Vary": answer.headers["vary"]}
-        return render(400, "preflight_refused", f"{refused}; ORIGIN_CORS lists the origins.", headers=headers)
+        detail = bytes(answer.body).decode() + "."
+        if "origin" in detail:
+            detail += " ORIGIN_CORS lists those allowed."
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return render(400, "preflight_refused", detail, headers=headers)
 
 
 class EveryAnswer:

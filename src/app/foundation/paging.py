@@ -14,4 +14,4 @@ Item = TypeVar("Item")
 
 class Page(BaseModel, Generic[Item]):
     items: list[Item]
-    next: UUID | None = None
+    next: UUID | None

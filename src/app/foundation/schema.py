@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,11 +11,29 @@ from sqlalchemy.orm import Session
 HISTORY = Path(__file__).parents[1] / "revisions.json"
 
 
+Verdict = Literal["empty", "behind", "current", "ahead"]
+
+
 @cache
+def history() -> list[str]:
+    """The revisions of revisions.json, which `make revision` writes, oldest first."""
+    return [revision["id"] for revision in json.loads(HISTORY.read_text())]
+
+
 def expected_revision() -> str | None:
-    """The newest revision in revisions.json, which `make revision` writes."""
-    revisions: list[dict[str, str]] = json.loads(HISTORY.read_text())
-    return revisions[-1]["id"] if revisions else None
+    return history()[-1] if history() else None
+
+
+def verdict(found: str | None, known: list[str]) -> Verdict:
+    """Where a database at `found` stands for code that knows `known`.
+
+    An unknown revision was made by newer code, so the database is ahead.
+    """
+    if found is None:
+        return "empty"
+    if found not in known:
+        return "ahead"
+    return "current" if found == known[-1] else "behind"
 
 
 def found_revision(session: Session) -> str | None:

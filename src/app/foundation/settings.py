@@ -1,8 +1,8 @@
 """Every setting, read from the environment and refused with a line that names the fix."""
 
 import json
+import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,9 @@ KEY_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 # what examples and tutorials use; the digits open the key in FastAPI's own tutorial
 EXAMPLES = ("change", "example", "secret", "password", "09d25e094faa6ca2556c8181")
 NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(64))"'
+ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[1-9][0-9]{0,4}))?"
+)
 DRIVERS = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -106,7 +109,10 @@ class Settings(BaseSettings):
     def check_origins(cls, origins: list[str]) -> list[str]:
         for origin in origins:
             if origin != "*" and not is_origin(origin):
-                raise ValueError(f"'{origin}' is no origin; write scheme://host or scheme://host:port")
+                raise ValueError(
+                    f"'{origin}' is no origin as browsers send it; write scheme://host or scheme://host:port "
+                    "in small letters, without the scheme's own port"
+                )
         return origins
 
     @field_validator("database_url")
@@ -145,23 +151,23 @@ def postgresql_url(text: str) -> URL:
     """Any PostgreSQL URL people paste, for psycopg 3. Raises ValueError."""
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the library's own message may show the password
         raise ValueError("is no URL; write postgresql://user:password@host:5432/name") from None
     if url.drivername not in DRIVERS:
         raise ValueError(f"'{url.drivername}://' is not PostgreSQL; write postgresql://..")
     query = dict(url.query)
     if "ssl" in query:  # asyncpg's name for libpq's sslmode
-        query["sslmode"] = "require" if query["ssl"] == "true" else query["ssl"]
-        del query["ssl"]
+        value = query.pop("ssl")
+        query["sslmode"] = {"true": "require", "false": "disable"}.get(str(value), value)
     return url.set(drivername="postgresql+psycopg", query=query)
 
 
 def is_origin(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text
-    except ValueError:
+    """Whether a browser could send it (RFC 6454, section 6.2)."""
+    if not (match := ORIGIN.fullmatch(text)):
         return False
+    usual = {"http": "80", "https": "443"}
+    return match["port"] != usual.get(match["scheme"], "") and int(match["port"] or 0) < 65536
 
 
 def secret_fault(secret: str, length: int) -> str | None:
@@ -169,9 +175,9 @@ def secret_fault(secret: str, length: int) -> str | None:
         return "missing"
     if secret == DEV_SECRET or any(word in secret.lower() for word in EXAMPLES):
         return "an example's key is refused"
-    if len(secret) < length or len(set(secret)) < 10:
-        return f"shorter than {length} characters, or too regular,"
-    return None
+    if len(secret) < length:
+        return f"shorter than {length} characters"
+    return "too regular" if len(set(secret)) < 10 else None
 
 
 def load_settings() -> Settings:

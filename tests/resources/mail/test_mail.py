@@ -103,6 +103,17 @@ def test_a_server_without_sign_in_or_tls(send: SendTest, tmp_path: Path) -> None
         assert len(plain.inbox) == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"smtp_server": ".example.com"}, {"smtp_server": "a" * 64}, {"smtp_password": SecretStr("pässword")}],
+)
+def test_settings_that_mail_servers_cannot_know(
+    send: SendTest, mail: MailServer, change: dict[str, Any]
+) -> None:
+    detail = problem(send(smtp_port=mail.port, **change), 502, "mail_failed")["detail"]
+    assert "SMTP_" in detail
+
+
 def test_nobody_listens(send: SendTest) -> None:
     detail = problem(send(smtp_port=free_port()), 502, "mail_failed")["detail"]
     assert "cannot be used" in detail
@@ -129,7 +140,11 @@ def test_what_cannot_be_brought_about_in_a_moment(settings: Settings, error: Exc
 
 
 def test_the_console_prints_in_development_only(
-    settings: Settings, make_session: Callable[[], Session], admin: Person, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    make_session: Callable[[], Session],
+    admin: Person,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = admin.call("POST", "/v1/mail/test", json={"recipient": "ada@example.com"})
     assert answer.json()["provider"] == "console"
@@ -139,6 +154,7 @@ def test_the_console_prints_in_development_only(
     person = sign_in(client, ADMIN["email"], ADMIN["password"])
     assert person.call("POST", "/v1/mail/test", json={"recipient": "ada@example.com"}).status_code == 200
     assert "ada@example.com" not in capsys.readouterr().out
+    assert "mail not sent" in caplog.text
 
 
 def test_a_recipient_is_an_address(admin: Person) -> None:

@@ -2,13 +2,16 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
+from app.api import create_app
 from app.foundation.settings import DEV_SECRET, Settings
 from tests.people import PASSWORD, Person, problem, sign_in, sign_up, token_of
 
@@ -27,16 +30,34 @@ def test_a_token_for_the_right_password_in_any_case_of_the_address(client: TestC
     [
         ("ada@example.com", "not-her-password"),
         ("nobody@example.com", PASSWORD),
-        ("\x00", PASSWORD),
         ("x", "\x00"),
     ],
 )
 def test_no_token_for_anything_else(client: TestClient, ada: Person, email: str, password: str) -> None:
-    answer = token_of(client, email, password)
-    if email == "\x00":
-        problem(answer, 422, "invalid_request")
-        return
-    problem(answer, 401, "bad_credentials")
+    problem(token_of(client, email, password), 401, "bad_credentials")
+
+
+def test_an_address_that_postgresql_cannot_hold(client: TestClient) -> None:
+    problem(token_of(client, "\x00", PASSWORD), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+def test_a_form_in_an_encoding_that_makes_no_text(client: TestClient, field: str) -> None:
+    values = {"username": "ada@example.com", "password": PASSWORD, field: "\\ud800"}
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in values.items()
+    )
+    kind = {"Content-Type": "multipart/form-data; charset=unicode_escape; boundary=b"}
+    answer = client.post("/v1/auth/token", content=f"{parts}--b--\r\n", headers=kind)
+    problem(answer, 422, "invalid_request")
+
+
+def test_a_token_of_another_environment_is_refused(
+    settings: Settings, make_session: Callable[[], Session], ada: Person
+) -> None:
+    staging = TestClient(create_app(settings.model_copy(update={"environment": "staging"}), make_session))
+    problem(Person(staging, ada.token, ada.id).call("GET", "/v1/users/me"), 401, "token_refused")
 
 
 def test_known_and_unknown_addresses_get_the_same_answer_in_the_same_time(

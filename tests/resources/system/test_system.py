@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import NAME, VERSION
 from app.api import create_app
-from app.foundation.schema import expected_revision
+from app.foundation.schema import expected_revision, verdict
 from app.foundation.settings import Settings
 from tests.people import problem
 
@@ -25,21 +26,33 @@ def test_health_touches_nothing(settings: Settings) -> None:
 
 
 def test_ready_tells_the_revision(client: TestClient) -> None:
-    assert client.get("/ready").json() == {"status": "ready", "revision": expected_revision()}
+    assert client.get("/ready").json() == {
+        "status": "ready",
+        "schema": "current",
+        "revision": expected_revision(),
+    }
 
 
-def test_not_ready_on_another_schema(client: TestClient, session: Session) -> None:
+def test_ready_on_a_newer_schema(client: TestClient, session: Session) -> None:
+    """A rollback must not stop at the readiness check."""
     with session.begin():
-        session.execute(text("UPDATE alembic_version SET version_num = 'another'"))
-    detail = problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
-    assert "at revision another" in detail
-    assert "make migrate" in detail
+        session.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
+    assert client.get("/ready").json() == {"status": "ready", "schema": "ahead", "revision": "newer"}
+
+
+@pytest.mark.parametrize(
+    ("found", "state"), [(None, "empty"), ("a", "behind"), ("b", "current"), ("c", "ahead")]
+)
+def test_the_verdict(found: str | None, state: str) -> None:
+    assert verdict(found, ["a", "b"]) == state
 
 
 def test_not_ready_on_no_schema(client: TestClient, session: Session) -> None:
     with session.begin():
         session.execute(text("DROP TABLE alembic_version"))
-    assert "at revision none" in problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
+    detail = problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
+    assert "at revision none" in detail
+    assert "make migrate" in detail
 
 
 def test_version(settings: Settings, make_session: Callable[[], Session]) -> None:
@@ -67,7 +80,7 @@ def test_docs_need_nothing_from_elsewhere_and_no_inline_code(client: TestClient)
 
 
 def test_no_other_file_is_served(client: TestClient) -> None:
-    problem(client.get("/docs/redoc.standalone.js"), 422, "invalid_request")
+    problem(client.get("/docs/redoc.standalone.js"), 404, "not_found")
     problem(client.get("/docs/..%2f..%2fpyproject.toml"), 404, "not_found")
 
 

@@ -1,7 +1,8 @@
 """Real transactions, side by side: what a rolled-back test cannot show."""
 
+import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 from uuid import UUID
@@ -18,6 +19,7 @@ from app.foundation.database import make_engine
 from app.foundation.settings import Settings
 from app.resources.users.service import delete, seed_administrator
 from tests import scratch
+from tests.conftest import LogLines
 from tests.people import ADMIN, PASSWORD, problem, sign_in, sign_up
 
 NEW = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
@@ -48,6 +50,15 @@ def together(*calls: Callable[[], Response]) -> list[Response]:
         return list(pool.map(run, calls))
 
 
+def wait_for_lock(make_session: Callable[[], Session], call: Future[Response]) -> None:
+    """Returns once some connection waits for another's lock, or the call is over."""
+    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    count = text(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")
+    with make_session() as session:
+        while not call.done() and not session.scalar(count):
+            session.rollback()
+
+
 def test_two_sign_ups_of_one_address(live: TestClient) -> None:
     for number in range(5):
         new = NEW | {"email": f"grace{number}@example.com"}
@@ -67,15 +78,10 @@ def test_of_two_administrators_who_leave_together_one_stays(
     first = sign_in(live, ADMIN["email"], ADMIN["password"])
     second = sign_up(live, "ada@example.com")
     first.call("PATCH", f"/v1/users/{second.id}", json={"role": "admin"})
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with make_committed() as session, make_committed() as watch, ThreadPoolExecutor(1) as pool:
+    with make_committed() as session, ThreadPoolExecutor(1) as pool:
         delete(session, UUID(first.id))
         leaving = pool.submit(second.call, "DELETE", f"/v1/users/{second.id}")
-        while not leaving.done() and not watch.scalar(waiting):
-            watch.rollback()
+        wait_for_lock(make_committed, leaving)
         session.commit()
         problem(leaving.result(timeout=10), 409, "last_administrator")
 
@@ -93,6 +99,52 @@ def test_a_commit_that_fails_is_no_success(live: TestClient, make_committed: Cal
     problem(live.post("/v1/users", json=NEW), 500, "unexpected")
     with make_committed() as session:
         assert session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+def test_a_change_beside_a_deletion(live: TestClient, make_committed: Callable[[], Session]) -> None:
+    ada = sign_up(live, "ada@example.com")
+    with make_committed() as session, ThreadPoolExecutor(1) as pool:
+        session.execute(text("DELETE FROM users"))
+        changing = pool.submit(ada.call, "PATCH", "/v1/users/me", json={"name": "Late"})
+        wait_for_lock(make_committed, changing)
+        session.commit()
+        problem(changing.result(timeout=10), 404, "user_not_found")
+
+
+def test_a_change_has_a_time_of_its_own(live: TestClient) -> None:
+    ada = sign_up(live, "ada@example.com")
+    changed = ada.call("PATCH", "/v1/users/me", json={"name": "Ada King"}).json()
+    assert changed["updated_at"] > changed["created_at"]
+
+
+def test_many_callers_wait_for_a_connection_and_all_are_served(live: TestClient) -> None:
+    """More than connections and threads together."""
+    ada = sign_up(live, "ada@example.com")
+    with live:
+        answers = together(*[partial(ada.call, "GET", "/v1/users/me")] * 80)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_a_connection_that_died_is_replaced(live: TestClient, make_committed: Callable[[], Session]) -> None:
+    assert live.get("/ready").status_code == 200
+    with make_committed() as session:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        ended = session.scalar(
+            text(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}")
+        )
+    assert live.get("/ready").status_code == 200
+
+
+def test_no_row_is_logged_that_the_database_refused(
+    live: TestClient, make_committed: Callable[[], Session], lines: LogLines
+) -> None:
+    with make_committed() as session, session.begin():
+        session.execute(text("ALTER TABLE users ADD CONSTRAINT none CHECK (name <> 'Grace')"))
+    problem(live.post("/v1/users", json=NEW), 500, "unexpected")
+    text_ = json.dumps(lines())
+    assert "CheckViolation" in text_
+    assert NEW["email"] not in text_
+    assert "argon2" not in text_
 
 
 def test_a_database_that_goes_away_and_comes_back(

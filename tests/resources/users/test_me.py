@@ -1,5 +1,7 @@
 """/v1/users/me: the caller."""
 
+import json
+
 from fastapi.testclient import TestClient
 
 from tests.people import PASSWORD, Person, problem, sign_up, token_of
@@ -25,6 +27,13 @@ def test_the_caller_cannot_make_themselves_an_administrator(ada: Person) -> None
         "errors"
     ]
     assert faults[0]["field"] == "role"
+
+
+def test_a_password_that_is_no_text_is_refused(ada: Person) -> None:
+    text = json.dumps({"current_password": "\ud800", "new_password": NEW_PASSWORD})
+    headers = {"Content-Type": "application/json"}
+    answer = ada.call("PUT", "/v1/users/me/password", content=text, headers=headers)
+    problem(answer, 422, "invalid_request")
 
 
 def test_null_is_no_name(ada: Person) -> None:

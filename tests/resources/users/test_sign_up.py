@@ -37,6 +37,12 @@ def test_location_keeps_the_prefix_it_came_by(
     assert client.post("/v1/users", json=NEW).headers["location"].startswith("/stage/v1/users/")
 
 
+def test_an_internationalised_address_signs_in_as_it_was_written(client: TestClient) -> None:
+    new = NEW | {"email": "a@xn--bcher-kva.example"}
+    assert client.post("/v1/users", json=new).json()["email"] == "a@bücher.example"
+    assert sign_in(client, "a@xn--bcher-kva.example").id == sign_in(client, "a@bücher.example").id
+
+
 def test_times_are_utc(client: TestClient) -> None:
     assert client.post("/v1/users", json=NEW).json()["created_at"].endswith("Z")
 
@@ -64,7 +70,8 @@ def test_an_address_is_taken_in_any_case(client: TestClient, email: str) -> None
         ({"email": f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.com"}, "email", "too long"),
         ({"name": "  "}, "name", "at least 1 character"),
         ({"name": "x" * 101}, "name", "at most 100"),
-        ({"name": "Gr\x00ce"}, "name", "pattern"),
+        ({"name": "Gr\x00ce"}, "name", "control characters"),
+        ({"email": "Ada <ada@example.com>"}, "email", "without a name"),
         ({"password": "short"}, "password", "at least 12"),
         ({"password": "x" * 129}, "password", "at most 128"),
         ({"role": "admin"}, "role", "not permitted"),

@@ -2,9 +2,8 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from app import NAME, VERSION
@@ -63,7 +62,9 @@ def docs() -> HTMLResponse:
 
 
 @router.get("/docs/{name}", include_in_schema=False)
-def docs_file(name: Literal["swagger-ui.css", "swagger-ui-bundle.js", "start.js"]) -> Response:
+def docs_file(name: str) -> Response:
+    if name not in {"swagger-ui.css", "swagger-ui-bundle.js", "start.js"}:
+        raise HTTPException(404)
     if name == "start.js":
         return Response(DOCS_START, media_type="text/javascript")
     return FileResponse(docs_files() / name, headers={"Cache-Control": "public, max-age=86400"})

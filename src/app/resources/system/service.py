@@ -2,17 +2,18 @@
 
 from sqlalchemy.orm import Session
 
-from app.foundation.schema import expected_revision, found_revision
+from app.foundation.schema import expected_revision, found_revision, history, verdict
 from app.resources.system.errors import SchemaNotReady
 from app.resources.system.schemas import Ready
 
 
 def check_ready(session: Session) -> Ready:
-    """Raises SchemaNotReady."""
-    expected, found = expected_revision(), found_revision(session)
-    if found != expected:
-        raise SchemaNotReady(
-            f"The database is at revision {found or 'none'}, and this code expects {expected}: "
-            "run `make migrate`."
-        )
-    return Ready(revision=found)
+    """A database ahead of this code is ready, so that a rollback is. Raises SchemaNotReady."""
+    found = found_revision(session)
+    state = verdict(found, history())
+    if state == "current" or state == "ahead":  # noqa: PLR1714  # mypy narrows these
+        return Ready(schema=state, revision=found)
+    raise SchemaNotReady(
+        f"The database is at revision {found or 'none'}, and this code expects {expected_revision()}: "
+        "run `make migrate`."
+    )

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.foundation.database import constraint
-from app.resources.users.errors import EmailTaken
+from app.resources.users.errors import EmailTaken, UserNotFound
 from app.resources.users.model import UNIQUE_EMAIL, User
 
 
@@ -19,8 +20,11 @@ def add(session: Session, user: User) -> User:
 
 def save(session: Session, user: User) -> User:
     """Sends what changed now, so that the unique index decides whether an address is taken."""
-    with constraint(UNIQUE_EMAIL, means=EmailTaken):
-        session.flush()
+    try:
+        with constraint(UNIQUE_EMAIL, means=EmailTaken):
+            session.flush()
+    except StaleDataError as error:  # deleted since it was read
+        raise UserNotFound from error
     return user
 
 

@@ -1,24 +1,46 @@
 """What callers send and get."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, Secret, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    Secret,
+    StrictBool,
+    StringConstraints,
+)
 
 Role = Literal["user", "admin"]
 
-Email = Annotated[EmailStr, Field(max_length=254)]
-# no control characters: PostgreSQL cannot store NUL, and no name has the others
+
+def address_only(value: object) -> object:
+    if isinstance(value, str) and "<" in value:
+        raise ValueError("write the address only, without a name")
+    return value
+
+
+def printable(value: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("must not have control characters")
+    return value
+
+
+Email = Annotated[EmailStr, BeforeValidator(address_only), Field(max_length=254)]
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(printable),
 ]
 # NIST SP 800-63B: long, without rules of composition
-Password = Annotated[
-    Secret[Annotated[str, StringConstraints(min_length=12, max_length=128)]],
-    Field(json_schema_extra={"format": "password", "writeOnly": True}),
-]
+hidden = Field(json_schema_extra={"format": "password", "writeOnly": True})
+Password = Annotated[Secret[Annotated[str, StringConstraints(min_length=12, max_length=128)]], hidden]
 
 
 def without_default(schema: dict[str, Any]) -> None:
@@ -48,11 +70,11 @@ class ProfileChange(Strict):
 
 class UserChange(ProfileChange):
     role: Role = LeftOut
-    active: bool = LeftOut
+    active: StrictBool = LeftOut
 
 
 class PasswordChange(Strict):
-    current_password: Secret[str]
+    current_password: Annotated[Secret[str], hidden]
     new_password: Password
 
 

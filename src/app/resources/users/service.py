@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from pydantic import validate_email
 from sqlalchemy.orm import Session
 
 from app.foundation.auth import Caller
@@ -31,7 +32,7 @@ def get(session: Session, user_id: UUID) -> User:
 
 
 def page(session: Session, cursor: UUID | None, limit: int) -> Page[UserOut]:
-    """Stable under inserts: new users have later ids than any page has passed."""
+    """Stable under inserts: whoever was there at the first page is on one page, once."""
     users = repository.page(session, cursor, limit + 1)
     items = [UserOut.model_validate(user) for user in users[:limit]]
     return Page(items=items, next=items[-1].id if len(users) > limit else None)
@@ -70,9 +71,17 @@ def keep_an_administrator(session: Session, leaving: User) -> None:
 
 def authenticate(session: Session, email: str, password: str) -> User | None:
     """The active user with this address and password; any other pair takes as long and gives None."""
-    user = repository.get_by_email(session, email)
+    user = repository.get_by_email(session, as_stored(email))
     matches = password_matches(password, user.password_hash if user else None)
     return user if user and matches and user.active else None
+
+
+def as_stored(email: str) -> str:
+    """The address as sign-up keeps it: an internationalised domain, for one, is decoded."""
+    try:
+        return validate_email(email)[1]
+    except ValueError:
+        return email
 
 
 def load_caller(session: Session, user_id: UUID) -> Caller | None:
