@@ -8,7 +8,8 @@ OPS := exec env PYTHONPATH=src $(PY) -m ops
 help: ## this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.venv/.ready: requirements/dev.txt
+# anew where the requirements changed, or where the Python it was made from is gone
+.venv/.ready: requirements/dev.txt $(shell $(PY) -c '' 2>/dev/null || echo FORCE)
 	@ops/install.sh
 
 ## Run it
@@ -38,7 +39,7 @@ test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.p
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
-	@.venv/bin/mypy
+	@$(RUN) -m mypy
 	@$(RUN) .venv/bin/lint-imports --no-logo
 	@$(RUN) -m ops size
 	@$(RUN) -m ops lock --check
@@ -55,4 +56,6 @@ format: .venv/.ready ## format and fix what can be fixed
 lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRADE=yes for newer)
 	@$(OPS) lock
 
-.PHONY: help dev demo psql migrate revision reset test check size format lock
+FORCE:
+
+.PHONY: FORCE help dev demo psql migrate revision reset test check size format lock

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -39,6 +40,8 @@ def psql() -> None:
     with database():
         url = load_settings().url
         program = postgres.binaries("18") / "psql"
+        # psql itself answers Ctrl-C; a handler, unlike SIG_IGN, does not pass on to it
+        signal.signal(signal.SIGINT, lambda *_: None)
         # the password by environment: an argument can be read by everyone on this machine
         secret = os.environ | {"PGPASSWORD": url.password or ""}
         command = [str(program), postgres.libpq(url.set(password=None))]
@@ -75,6 +78,7 @@ def revision() -> None:
 @main.command()
 def reset() -> None:
     """Forget the embedded database."""
+    environment.read_file()
     if environment.has_database():
         fail("a database is set by DATABASE_URL or DB_HOST; this forgets only the embedded one")
     server = postgres.development()
@@ -83,10 +87,10 @@ def reset() -> None:
     with server.data.with_suffix(".users").open("w") as users:
         if not postgres.lock_alone(users):
             fail("the embedded database is in use; stop `make dev` first")
-        say(f"This forgets every row in {postgres.shown(server.data)}.")
         if not sys.stdin.isatty() and not os.environ.get("YES"):
             fail("nobody is there to ask; say so with YES=yes")
-        if not os.environ.get("YES") and input("Type yes to go on: ") != "yes":
+        asked = f"This forgets every row in {postgres.shown(server.data)}. Type yes to go on: "
+        if not os.environ.get("YES") and input(asked) != "yes":
             fail("nothing was changed")
         server.stop()
         shutil.rmtree(server.data)
@@ -110,4 +114,7 @@ def lock(*, check: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

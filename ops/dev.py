@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import uvicorn
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -33,15 +33,17 @@ def serve() -> None:
     port = free_port()
     end_on_signals()
     with database() as (engine, where):
-        prepare(engine)
-        password = seed(engine)
+        with alone(engine):
+            prepare(engine)
+            seed(engine, port)
         engine.dispose()
-        threading.Thread(target=greet, args=(settings, port, where, password), daemon=True).start()
+        threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
         uvicorn.run(
             "app.entrypoints.container:app",
             port=port,
             reload=True,
             reload_dirs=[str(environment.ROOT / "src")],
+            reload_includes=["*.py", "*.json"],  # revisions.json, too
             log_config=None,
             log_level="warning",
             server_header=False,
@@ -53,12 +55,19 @@ def database() -> Iterator[tuple[Engine, str]]:
     """The database that the environment names, or the embedded one, running; and where it is, in words."""
     if environment.has_database():
         url = load_settings().url
-        yield reach(make_engine(url)), url.render_as_string()
+        yield reach(make_engine(url)), url.set(query={}).render_as_string()
         return
     with postgres.development().running() as server:
-        server.ensure_database("app")
         os.environ["DATABASE_URL"] = server.url("app")
         yield reach(make_engine(load_settings().url)), f"{postgres.shown(server.data)} (make psql opens it)"
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """One process at a time migrates and seeds; another waits."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtext('make dev'))"))
+        yield
 
 
 def reach(engine: Engine) -> Engine:
@@ -83,17 +92,20 @@ def prepare(engine: Engine) -> None:
         fail("the database could not be migrated: see the lines above")
 
 
-def seed(engine: Engine) -> str | None:
-    """A new administrator's password, or None where there is one already."""
+def seed(engine: Engine, port: int) -> None:
+    """Makes an administrator where there is none, and tells the password at once: nothing else knows it."""
     password = secrets.token_urlsafe(12)
     try:
         with Session(engine) as session, session.begin():
-            return password if seed_administrator(session, ADMINISTRATOR, password) else None
+            made = seed_administrator(session, ADMINISTRATOR, password)
+        if made:
+            say(f"\n  Administrator   {ADMINISTRATOR}\n  Password        {password}   (shown once)")
+            say(f"\n  Try it in another terminal: make demo URL=http://localhost:{port} PASSWORD={password}")
     except ApiError as error:
         fail(f"no administrator is active, and {ADMINISTRATOR} cannot be made one: {error.detail}")
 
 
-def greet(settings: Settings, port: int, where: str, password: str | None) -> None:
+def greet(settings: Settings, port: int, where: str) -> None:
     """Says where everything is, once it is there."""
     base = f"http://localhost:{port}"
     while True:
@@ -103,23 +115,21 @@ def greet(settings: Settings, port: int, where: str, password: str | None) -> No
     smtp = f"{settings.smtp_server}:{settings.smtp_port}"
     mail = smtp if settings.email_provider == "smtp" else "printed here"
     say(f"\n  API       {base}\n  Docs      {base}/docs\n  Mail      {mail}\n  Data      {where}")
-    if password:
-        say(f"\n  Administrator   {ADMINISTRATOR}\n  Password        {password}   (shown once)")
-        say(f"\n  Try it in another terminal: make demo URL={base} PASSWORD={password}")
     say("\n  Ctrl-C stops everything.\n")
 
 
 def free_port() -> int:
-    text = os.environ.get("PORT") or "8000"
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        fail(f"PORT={text} is no port; set it to a number from 1 to 65535")
+    given = os.environ.get("PORT") or "8000"
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65536):
+        fail(f"PORT={given} is no port; set it to a number from 1 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(text)))
+            probe.bind(("127.0.0.1", int(given)))
         except OSError as error:
-            fail(f"port {text} cannot be used ({error.strerror}); try make dev PORT={int(text) + 1}")
-    return int(text)
+            reason = f"{error.strerror}; an earlier make dev?"
+            fail(f"port {given} cannot be used ({reason}); try make dev PORT={int(given) + 1}")
+    return int(given)
 
 
 def end_on_signals() -> None:

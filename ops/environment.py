@@ -17,7 +17,7 @@ DATA = ROOT / ".data"
 def load() -> Settings:
     """Reads .env, fills what development needs, and gives the settings. A fault ends the program."""
     read_file()
-    os.environ.setdefault("ENVIRONMENT", "dev")
+    os.environ["ENVIRONMENT"] = os.environ.get("ENVIRONMENT") or "dev"
     os.environ.setdefault("COMMIT", commit())
     try:
         return load_settings()
@@ -31,10 +31,10 @@ def read_file() -> None:
     if file.exists():
         try:
             refuse_unreadable_lines(file)
-        except (OSError, UnicodeDecodeError) as error:
-            fail(f".env cannot be read: {error}")
-        for name, value in dotenv_values(file).items():
-            os.environ.setdefault(name, value or "")
+            for name, value in dotenv_values(file).items():
+                os.environ.setdefault(name, value or "")
+        except (OSError, ValueError) as error:
+            fail(f".env cannot be read: {error}; save it as UTF-8 text")
 
 
 def refuse_unreadable_lines(file: Path) -> None:

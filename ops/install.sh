@@ -11,14 +11,14 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || rm -rf .venv
 if command -v uv >/dev/null; then
   uv=uv
-  [ -d .venv ] || uv venv --quiet --python "$(command -v python3)" .venv
+  [ -x .venv/bin/python ] || uv venv --quiet --clear --python "$(command -v python3)" .venv
 else
   uv=.venv/bin/uv
   if [ ! -x $uv ]; then
     echo "install: making .venv with Python $version"
     python3 -c 'import venv, ensurepip' 2>/dev/null ||
       fail "python3 has no venv: sudo apt install python$version-venv (or put uv on PATH)"
-    [ -d .venv ] || python3 -m venv .venv
+    python3 -m venv --clear .venv
     # uv's own pinned lines of the requirements file
     awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements/dev.txt >.venv/uv.txt
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt ||
@@ -26,5 +26,5 @@ else
   fi
 fi
 echo "install: installing requirements/dev.txt"
-VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
+"$uv" pip sync --python .venv/bin/python --quiet --compile-bytecode --require-hashes requirements/dev.txt
 touch .venv/.ready

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from app.foundation import schema
 from app.foundation.schema import HISTORY
@@ -33,12 +34,15 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
             command.upgrade(config(connection), revision)
         except CommandError as error:
             fail(f"{error}. The database may have been migrated by newer code.")
+        except DBAPIError as error:
+            fail(f"the database refused a step, and is as before it: {' '.join(str(error.orig).split())}")
 
 
 def new_revision(engine: Engine, message: str) -> str:
     """Writes a revision from what the models have and the database has not; gives its file."""
+    text = message.replace("\\", "/").replace('"', "'")  # it becomes a docstring
     with engine.connect() as connection:
-        script = command.revision(config(connection), message, autogenerate=True)
+        script = command.revision(config(connection), text, autogenerate=True)
     write_history()
     assert script is not None
     assert not isinstance(script, list)

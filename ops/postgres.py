@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,8 @@ class Postgres:
         self.log = data.with_suffix(".log")
         self.options = options
         data.parent.mkdir(parents=True, exist_ok=True)
+        if set('"$`') & set(str(data)):
+            fail(f'PostgreSQL cannot start in a folder whose name has ", $ or `: {data}')
         self.socket = socket_folder(data)
 
     def url(self, database: str) -> str:
@@ -55,6 +58,8 @@ class Postgres:
 
     @contextmanager
     def running(self) -> Iterator["Postgres"]:
+        for name in [name for name in os.environ if re.fullmatch("PG[A-Z]+", name)]:
+            del os.environ[name]  # libpq's own variables would lead elsewhere
         with self.data.with_suffix(".users").open("w") as users:
             try:
                 with self.alone():
@@ -76,26 +81,35 @@ class Postgres:
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             say(f"Making a PostgreSQL {self.major} database in {shown(self.data)}")
-            self.run("initdb", "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C",
-                     "--locale-provider=builtin", "--builtin-locale=C.UTF-8")  # fmt: skip
+            self.initdb()
         if self.run("pg_ctl", "status", check=False) != 0:
             options = f"-c listen_addresses= -c unix_socket_directories='{self.socket}' {self.options}"
             self.run("pg_ctl", "start", "--wait", "--log", str(self.log), "--options", options)
+            self.ensure_database("app")
+
+    def initdb(self) -> None:
+        """All or nothing: what an interrupted one leaves is never taken for a database."""
+        made = self.data.with_suffix(".new")
+        shutil.rmtree(made, ignore_errors=True)
+        locale = "--encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
+        self.run("initdb", "--username=postgres", "--auth=trust", "--no-sync", *locale.split(), data=made)
+        made.rename(self.data)
 
     def stop(self) -> None:
         if self.run("pg_ctl", "status", check=False) == 0:
             self.run("pg_ctl", "stop", "--wait", "--mode=fast")
 
-    def run(self, program: str, *arguments: str, check: bool = True) -> int:
-        command = [*unprivileged(), str(self.bin / program), "--pgdata", str(self.data), *arguments]
+    def run(self, program: str, *arguments: str, check: bool = True, data: Path | None = None) -> int:
+        command = [*unprivileged(), str(self.bin / program), "--pgdata", str(data or self.data), *arguments]
         with self.log.open("ab") as log:
             # a session of its own: Ctrl-C in the terminal is ours to handle
             code = subprocess.run(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, check=False
             ).returncode
         if check and code != 0:
-            last = self.log.read_text(errors="replace").strip().splitlines()[-1:]
-            fail(f"PostgreSQL: {program} failed: {''.join(last)} (all of it: {shown(self.log)})")
+            lines = self.log.read_text(errors="replace").splitlines()
+            reasons = [line for line in lines if re.search("FATAL|PANIC|[Ee]rror|denied|full", line)] or lines
+            fail(f"PostgreSQL: {program} failed: {''.join(reasons[-1:])} (all of it: {shown(self.log)})")
         return code
 
     def ensure_database(self, name: str) -> None:
@@ -162,8 +176,8 @@ def unprivileged() -> list[str]:
 
 
 def socket_folder(data: Path) -> Path:
-    """The data folder, or one of ours in /tmp where its path is too long for a socket."""
-    if len(os.fsencode(data / ".s.PGSQL.5432")) <= LONGEST_SOCKET:
+    """The data folder, or one of ours in /tmp where its path is too long or odd for a socket."""
+    if len(os.fsencode(data / ".s.PGSQL.5432")) <= LONGEST_SOCKET and re.fullmatch(r"[\w./ -]+", str(data)):
         return data
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"postgres-{os.geteuid()}-{name}"

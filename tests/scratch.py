@@ -28,10 +28,13 @@ def server() -> Iterator[URL]:
 
 
 @contextmanager
-def database(on: URL, template: str = "template1") -> Iterator[URL]:
+def database(on: URL, template: str = "template0") -> Iterator[URL]:
     """An own database, a copy of `template`."""
     name = f"scratch_{secrets.token_hex(6)}"
-    run(on, SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    run(
+        on,
+        SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE {}").format(Identifier(name), Identifier(template)),
+    )
     try:
         yield on.set(database=name)
     finally:

@@ -38,7 +38,7 @@ def broken(settings: Settings) -> TestClient:
         ("GET", "/v1/users/", {}, 404, "not_found", "/v1/users/"),
         ("DELETE", "/health", {}, 405, "method_not_allowed", "DELETE is not for /health"),
         ("POST", "/v1/users", {"content": "{", "headers": JSON}, 422, "invalid_request", "is not JSON"),
-        ("POST", "/v1/users", {"content": b"\xff", "headers": JSON}, 400, "bad_request", "parsing"),
+        ("POST", "/v1/users", {"content": b"\xff", "headers": JSON}, 400, "unreadable", "not JSON in UTF-8"),
         ("POST", "/v1/users", {"headers": JSON}, 422, "invalid_request", "a body is required"),
         ("POST", "/v1/users", {"json": []}, 422, "invalid_request", "a JSON object is required"),
         ("POST", "/v1/users", {"content": "{}"}, 422, "invalid_request", "Content-Type: application/json"),
@@ -69,8 +69,18 @@ def test_a_body_that_is_too_long(client: TestClient, length_known: bool) -> None
     assert "1000000 bytes" in problem(answer, 413, "content_too_large")["detail"]
 
 
-def test_a_method_that_is_not_there_tells_which_are(client: TestClient) -> None:
-    assert client.delete("/health").headers["allow"] == "GET"
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/health", "GET"),
+        ("PUT", "/v1/users", "GET, POST"),
+        ("POST", "/v1/users/1", "GET, PATCH, DELETE"),
+    ],
+)
+def test_a_method_that_is_not_there_tells_which_are(
+    client: TestClient, method: str, path: str, allow: str
+) -> None:
+    assert client.request(method, path).headers["allow"] == allow
 
 
 def test_a_bug_shows_nothing_of_the_inside(broken: TestClient, lines: LogLines) -> None:

@@ -134,7 +134,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
         if "=" in line.partition(" ")[0] or line[:2] == "# "
     }
     named = {name for name in named if name.isupper()}
-    assert named == {name.upper() for name in Settings.model_fields} | {"PORT"}
+    assert named == {name.upper() for name in Settings.model_fields} | {"PORT", "PG"}
 
 
 def test_the_example_loads_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -191,10 +191,11 @@ def test_psql_and_a_second_server_share_the_database(checkout: Checkout) -> None
         ("LOG_LEVEL", "slipway: .env, line 1: cannot be read"),
         ("DATABASE_URL=postgresql://127.0.0.1:1/app", "slipway: the database cannot be reached: "),
         ("PORT=zero", "slipway: PORT=zero is no port"),
+        ("LOG_LEVEL=\udcff", "slipway: .env cannot be read: "),
     ],
 )
 def test_what_cannot_start_says_why_in_one_line(checkout: Checkout, env: str, line: str) -> None:
-    (checkout.folder / ".env").write_text(f"{env}\n")
+    (checkout.folder / ".env").write_text(f"{env}\n", errors="surrogateescape")
     del checkout.environment["PORT"]
     done = checkout.make("dev")
     assert done.returncode != 0
@@ -232,8 +233,12 @@ def test_a_revision_is_written_from_the_models(checkout: Checkout) -> None:
     )
     done = checkout.make("revision", "m=add age to users")
     assert done.returncode == 0, done.stderr
-    [file] = (checkout.folder / "migrations/versions").glob("*_add_age_to_users.py")
+    [file] = (checkout.folder / "migrations/versions").glob("*_add_age_to_users_*.py")
     assert 'op.add_column("users", sa.Column("age", sa.Integer(), nullable=True))' in file.read_text()
     assert len((checkout.folder / "src/app/revisions.json").read_text().splitlines()) >= 4
     assert "at the newest revision" in checkout.make("migrate").stdout
+    again = checkout.make("revision", 'm=add "age" to users')
+    assert again.returncode == 0, again.stderr
+    assert len(list((checkout.folder / "migrations/versions").glob("*_add_age_to_users_*.py"))) == 2
+    assert checkout.make("migrate").returncode == 0
     assert "what changes?" in checkout.make("revision").stderr

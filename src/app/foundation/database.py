@@ -42,6 +42,7 @@ def make_engine(url: URL) -> Engine:
     """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
     given = url.query.get("options", "")
     url = url.update_query_dict({"options": f"-c timezone=utc {given}".strip()})
+    url = url.update_query_dict({"client_encoding": "utf8"})
     url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "5")})
     return create_engine(
         url,

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from sqlalchemy import exc
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.foundation.logs import request_id
 
@@ -126,13 +127,27 @@ def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """The framework's own: unknown routes and methods, unreadable or oversized bodies."""
     assert isinstance(error, HTTPException)
     status, path = error.status_code, request.url.path
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(methods_of(request))
     phrase = HTTPStatus(status).phrase.lower().replace(" ", "_")
     code, detail = {
+        400: ("unreadable", "The body is not JSON in UTF-8, is nested too deep, or is no form."),
         404: ("not_found", f"Nothing is at {path}; /docs lists what is."),
         405: ("method_not_allowed", f"{request.method} is not for {path}; see the Allow header."),
         413: ("content_too_large", f"A body may have {MAX_BODY_BYTES} bytes."),
     }.get(status, (phrase, str(error.detail)))
-    return render(status, code, detail, headers=dict(error.headers or {}))
+    return render(status, code, detail, headers=headers)
+
+
+def methods_of(request: Request) -> list[str]:
+    """All that the path takes, where the router tells only the first route's (RFC 9110, section 15.5.6)."""
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def on_invalid_request(_: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,15 @@ import json
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    EmailStr,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -34,7 +42,7 @@ class Settings(BaseSettings):
 
     environment: Literal["dev", "test", "staging", "prod"]
     commit: str = "unknown"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
     origin_cors: Annotated[list[str], NoDecode] = []
     signup: Literal["open", "closed"] = "closed"
 
@@ -152,10 +160,13 @@ def postgresql_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # the library's own message may show the password
-        raise ValueError("is no URL; write postgresql://user:password@host:5432/name") from None
+        raise ValueError(
+            "is no URL; write postgresql://user:password@host:5432/name, with %40 for @ in a password"
+        ) from None
     if url.drivername not in DRIVERS:
         raise ValueError(f"'{url.drivername}://' is not PostgreSQL; write postgresql://..")
-    query = dict(url.query)
+    # asyncpg's own, as SQLAlchemy takes them
+    query = {name: value for name, value in url.query.items() if "statement_cache_size" not in name}
     if "ssl" in query:  # asyncpg's name for libpq's sslmode
         value = query.pop("ssl")
         query["sslmode"] = {"true": "require", "false": "disable"}.get(str(value), value)
