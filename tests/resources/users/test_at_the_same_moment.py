@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
 
@@ -26,12 +26,27 @@ NEW = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
 
 
 @pytest.fixture
-def make_committed(server: URL, migrated: URL) -> Iterator[Callable[[], Session]]:
-    """Sessions that commit, in a database of their own."""
+def committed(server: URL, migrated: URL) -> Iterator[URL]:
+    """A database of the test's own."""
     with scratch.database(server, template=str(migrated.database)) as url:
-        engine = make_engine(url)
-        yield partial(Session, engine, expire_on_commit=False)
-        engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def make_committed(committed: URL) -> Iterator[Callable[[], Session]]:
+    """Sessions that commit."""
+    engine = make_engine(committed)
+    yield partial(Session, engine, expire_on_commit=False)
+    engine.dispose()
+
+
+@pytest.fixture
+def maintenance(server: URL) -> Iterator[Connection]:
+    """To another database of the same server."""
+    engine = make_engine(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
 
 
 @pytest.fixture
@@ -125,11 +140,11 @@ def test_many_callers_wait_for_a_connection_and_all_are_served(live: TestClient)
     assert {answer.status_code for answer in answers} == {200}
 
 
-def test_a_connection_that_died_is_replaced(live: TestClient, make_committed: Callable[[], Session]) -> None:
+def test_a_connection_that_died_is_replaced(
+    live: TestClient, committed: URL, maintenance: Connection
+) -> None:
     assert live.get("/ready").status_code == 200
-    with make_committed() as session:
-        others = "datname = current_database() AND pid <> pg_backend_pid()"
-        session.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    end_connections(maintenance, committed)
     assert live.get("/ready").status_code == 200
 
 
@@ -146,20 +161,19 @@ def test_no_row_is_logged_that_the_database_refused(
 
 
 def test_a_database_that_goes_away_and_comes_back(
-    live: TestClient, server: URL, make_committed: Callable[[], Session]
+    live: TestClient, committed: URL, maintenance: Connection
 ) -> None:
     assert live.get("/ready").status_code == 200
-    with make_committed() as session:
-        name = session.scalar(text("SELECT current_database()"))
-    maintenance = make_engine(server).execution_options(isolation_level="AUTOCOMMIT")
-    with maintenance.connect() as connection:
-        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-        connection.execute(text(end), {"name": name})
-        answer = live.get("/ready")
-        problem(answer, 503, "database_unavailable")
-        assert answer.headers["retry-after"] == "2"
-        assert live.get("/health").status_code == 200
-        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
-    maintenance.dispose()
+    maintenance.execute(text(f'ALTER DATABASE "{committed.database}" ALLOW_CONNECTIONS false'))
+    end_connections(maintenance, committed)
+    answer = live.get("/ready")
+    problem(answer, 503, "database_unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert live.get("/health").status_code == 200
+    maintenance.execute(text(f'ALTER DATABASE "{committed.database}" ALLOW_CONNECTIONS true'))
     assert live.get("/ready").status_code == 200
+
+
+def end_connections(maintenance: Connection, database: URL) -> None:
+    end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    assert maintenance.execute(end, {"name": database.database}).all()
