@@ -1,5 +1,6 @@
 """`make dev` as a stranger runs it, in a copy of the checkout."""
 
+import json
 import os
 import re
 import shutil
@@ -144,7 +145,13 @@ def test_a_first_start_serves_a_seeded_api_and_a_second_keeps_it(checkout: Check
     second = checkout.start()
     assert "Password" not in second.told()
     form = {"username": "admin@example.com", "password": password}
-    assert httpx2.post(f"{second.base}/v1/auth/token", data=form).status_code == 200
+    before = len(checkout.log.read_text().splitlines())
+    answer = httpx2.post(f"{second.base}/v1/auth/token", data=form)
+    assert answer.status_code == 200
+    assert "server" not in answer.headers
+    second.wait_for(answer.headers["x-request-id"])
+    [line] = checkout.log.read_text().splitlines()[before:]
+    assert json.loads(line)["route"] == "/v1/auth/token"
     second.stop(signal.SIGTERM)
     assert checkout.left_behind() == []
 
