@@ -14,7 +14,7 @@ from app.foundation.logs import set_up_logs
 from app.foundation.middleware import Cors, EveryAnswer, LastResort
 from app.foundation.settings import Settings, load_settings
 from app.resources import RESOURCES
-from app.resources.users.service import load_caller
+from app.resources.sessions.service import load_caller
 
 
 class Api(FastAPI):

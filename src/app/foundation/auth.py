@@ -33,11 +33,12 @@ class AdministratorsOnly(Forbidden):
 @dataclass(frozen=True, slots=True)
 class Caller:
     id: UUID
+    session_id: UUID
     is_admin: bool
 
 
-# (session, user id) -> the caller, or None if they may not call; api.py hands it over
-LoadCaller = Callable[[Session, UUID], Caller | None]
+# (database session, user id, session id) -> the caller, or None if they may not call; api.py hands it over
+LoadCaller = Callable[[Session, UUID, UUID], Caller | None]
 
 bearer = OAuth2PasswordBearer(tokenUrl="v1/auth/token", auto_error=False)
 
@@ -47,14 +48,15 @@ def issuer(settings: Settings) -> str:
     return f"{NAME}/{settings.environment}"
 
 
-def make_token(settings: Settings, user: UUID) -> tuple[str, int]:
+def make_token(settings: Settings, user_id: UUID, session_id: UUID) -> tuple[str, int]:
     """An access token, and the seconds until it expires."""
     now = datetime.now(UTC)
     life = timedelta(minutes=settings.access_token_expire_minutes)
     claims = {
         "iss": issuer(settings),
         "aud": NAME,
-        "sub": str(user),
+        "sub": str(user_id),
+        "sid": str(session_id),
         "iat": now,
         "exp": now + life,
         "jti": uuid4().hex,
@@ -63,8 +65,8 @@ def make_token(settings: Settings, user: UUID) -> tuple[str, int]:
     return token, int(life.total_seconds())
 
 
-def read_token(settings: Settings, token: str) -> UUID:
-    """The user a token was made for. Raises TokenRefused."""
+def read_token(settings: Settings, token: str) -> tuple[UUID, UUID]:
+    """The user and the session a token was made for. Raises TokenRefused."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -73,10 +75,10 @@ def read_token(settings: Settings, token: str) -> UUID:
             issuer=issuer(settings),
             audience=NAME,
             leeway=10,  # seconds, for clocks that differ
-            options={"require": ["iss", "aud", "sub", "exp"]},
+            options={"require": ["iss", "aud", "sub", "sid", "exp"]},
         )
-        return UUID(claims["sub"])
-    except (jwt.InvalidTokenError, ValueError) as error:
+        return UUID(claims["sub"]), UUID(claims["sid"])
+    except (jwt.InvalidTokenError, ValueError, AttributeError) as error:
         raise TokenRefused from error
 
 
@@ -88,7 +90,7 @@ def find_caller(
         return None
     state = request.app.state
     load: LoadCaller = state.load_caller
-    caller = load(session, read_token(state.settings, token))
+    caller = load(session, *read_token(state.settings, token))
     if caller is None:
         raise TokenRefused
     add_context(caller_id=str(caller.id))

@@ -57,7 +57,12 @@ def open_session(request: Request) -> Iterator[Session]:
     """One request, one transaction: commits when the route returns, rolls back when it raises."""
     make_session: Callable[[], Session] = request.app.state.make_session
     with make_session() as session, session.begin():
-        yield session
+        try:
+            yield session
+        except ApiError as error:
+            if error.keeps_work:
+                session.commit()
+            raise
 
 
 # scope="function" commits before the answer leaves: a commit that fails is an error, never a 2xx

@@ -30,6 +30,8 @@ class ApiError(Exception):
     status: ClassVar[int] = 500
     headers: ClassVar[dict[str, str]] = {}
     detail = UNEXPECTED
+    keeps_work: ClassVar[bool] = False
+    """Whether the request's transaction is committed all the same."""
 
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or self.detail

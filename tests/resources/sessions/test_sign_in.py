@@ -3,8 +3,9 @@
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -19,7 +20,7 @@ from tests.people import PASSWORD, Person, problem, sign_in, sign_up, token_of
 def test_a_token_for_the_right_password_in_any_case_of_the_address(client: TestClient, ada: Person) -> None:
     answer = token_of(client, "ADA@example.com", PASSWORD)
     assert answer.status_code == 200
-    assert set(answer.json()) == {"access_token", "token_type", "expires_in"}
+    assert set(answer.json()) == {"access_token", "token_type", "expires_in", "refresh_token"}
     assert answer.json()["token_type"] == "bearer"
     assert answer.json()["expires_in"] == 15 * 60
     assert answer.headers["cache-control"] == "no-store"
@@ -83,23 +84,16 @@ def test_a_form_with_something_missing(client: TestClient, form: dict[str, str])
     assert "password" in {fault["field"] for fault in faults}
 
 
-def forged(
-    settings: Settings, subject: str, key: str = DEV_SECRET, algorithm: str = "HS256", **claims: Any
-) -> str:
-    good = {
-        "iss": "slipway/test",
-        "aud": "slipway",
-        "sub": subject,
-        "exp": datetime.now(UTC) + timedelta(minutes=5),
-    }
-    good |= claims
-    return jwt.encode({name: value for name, value in good.items() if value is not None}, key, algorithm)
+def forged(ada: Person, key: str = DEV_SECRET, algorithm: str = "HS256", **claims: Any) -> Person:
+    """Ada, with her token's claims changed and signed anew."""
+    good = jwt.decode(ada.token, options={"verify_signature": False}) | claims
+    token = jwt.encode({name: value for name, value in good.items() if value is not None}, key, algorithm)
+    return Person(ada.client, token, ada.id)
 
 
-def test_a_token_is_what_it_is_thought_to_be(client: TestClient, settings: Settings, ada: Person) -> None:
-    """The forger's own control: an unforged token of the same make is good."""
-    good = Person(client, forged(settings, ada.id), ada.id)
-    assert good.call("GET", "/v1/users/me").status_code == 200
+def test_a_token_signed_anew_without_a_change_is_good(ada: Person) -> None:
+    """The forger's own control."""
+    assert forged(ada).call("GET", "/v1/users/me").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -112,17 +106,23 @@ def test_a_token_is_what_it_is_thought_to_be(client: TestClient, settings: Setti
         {"aud": None},
         {"sub": None},
         {"sub": "not-an-id"},
+        {"sub": str(uuid4())},
+        {"sid": None},
+        {"sid": 7},
+        {"sid": str(uuid4())},
         {"key": "another-key-that-is-long-enough-for-the-hash-it-feeds-and-longer"},
         {"algorithm": "HS512"},
         {"algorithm": "none", "key": ""},
     ],
 )
-def test_a_forged_or_stale_token_is_refused(
-    client: TestClient, settings: Settings, ada: Person, change: dict[str, Any]
-) -> None:
-    subject = ada.id
-    person = Person(client, forged(settings, **({"subject": subject} | change)), ada.id)
-    problem(person.call("GET", "/v1/users/me"), 401, "token_refused")
+def test_a_forged_or_stale_token_is_refused(ada: Person, change: dict[str, Any]) -> None:
+    problem(forged(ada, **change).call("GET", "/v1/users/me"), 401, "token_refused")
+
+
+def test_a_token_of_one_user_with_anothers_session_is_refused(client: TestClient, ada: Person) -> None:
+    grace = sign_up(client, "grace@example.com")
+    session = jwt.decode(grace.token, options={"verify_signature": False})["sid"]
+    problem(forged(ada, sid=session).call("GET", "/v1/users/me"), 401, "token_refused")
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense"])

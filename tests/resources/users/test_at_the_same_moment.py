@@ -20,7 +20,7 @@ from app.foundation.settings import Settings
 from app.resources.users.service import delete, seed_administrator
 from tests import scratch
 from tests.conftest import LogLines
-from tests.people import ADMIN, PASSWORD, problem, sign_in, sign_up
+from tests.people import ADMIN, PASSWORD, problem, sign_in, sign_up, token_of
 
 NEW = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
 
@@ -114,6 +114,39 @@ def test_a_commit_that_fails_is_no_success(live: TestClient, make_committed: Cal
     problem(live.post("/v1/users", json=NEW), 500, "unexpected")
     with make_committed() as session:
         assert session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+def test_two_refreshes_with_one_token(live: TestClient, make_committed: Callable[[], Session]) -> None:
+    """Deterministic: the first has not committed when the second, having read the same, comes to write."""
+    sign_up(live, "ada@example.com")
+    token = token_of(live, "ada@example.com", PASSWORD).json()["refresh_token"]
+    with make_committed() as session, ThreadPoolExecutor(1) as pool:
+        session.execute(text("UPDATE sessions SET refresh_hash = 'rotated'"))
+        second = pool.submit(live.post, "/v1/auth/refresh", json={"refresh_token": token})
+        wait_for_lock(make_committed, second)
+        session.commit()
+        problem(second.result(timeout=10), 409, "refreshed_meanwhile")
+    with make_committed() as session:
+        assert session.scalar(text("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL")) == 0
+
+
+def test_a_reused_token_stays_revoked(live: TestClient, make_committed: Callable[[], Session]) -> None:
+    """The error's transaction is kept."""
+    sign_up(live, "ada@example.com")
+    token = token_of(live, "ada@example.com", PASSWORD).json()["refresh_token"]
+    live.post("/v1/auth/refresh", json={"refresh_token": token})
+    problem(live.post("/v1/auth/refresh", json={"refresh_token": token}), 401, "refresh_reused")
+    with make_committed() as session:
+        assert session.scalar(text("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL")) == 1
+
+
+def test_of_many_refreshes_with_one_token_one_wins(live: TestClient) -> None:
+    sign_up(live, "ada@example.com")
+    token = token_of(live, "ada@example.com", PASSWORD).json()["refresh_token"]
+    call = partial(live.post, "/v1/auth/refresh", json={"refresh_token": token})
+    statuses = [answer.status_code for answer in together(*[call] * 6)]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 409}
 
 
 def test_a_change_beside_a_deletion(live: TestClient, make_committed: Callable[[], Session]) -> None:

@@ -1,12 +1,21 @@
-"""The rules of signing in."""
+"""The rules of signing in and staying signed in."""
+
+import hmac
+import secrets
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app.foundation.auth import make_token
+from app.foundation.auth import Caller, make_token
 from app.foundation.settings import Settings
-from app.resources.sessions.errors import BadCredentials
+from app.resources.sessions import repository
+from app.resources.sessions.errors import BadCredentials, RefreshedMeanwhile, RefreshRefused, RefreshReused
+from app.resources.sessions.model import SignIn
 from app.resources.sessions.schemas import Token
 from app.resources.users import service as users
+from app.resources.users.schemas import PasswordChange
 
 
 def sign_in(session: Session, settings: Settings, email: str, password: str) -> Token:
@@ -14,5 +23,64 @@ def sign_in(session: Session, settings: Settings, email: str, password: str) -> 
     user = users.authenticate(session, email, password)
     if user is None:
         raise BadCredentials
-    token, seconds = make_token(settings, user.id)
-    return Token(access_token=token, expires_in=seconds)
+    secret = new_secret()
+    new = SignIn(user_id=user.id, refresh_hash=hash_of(secret), expires_at=expiry(settings))
+    return token(settings, repository.add(session, new), secret)
+
+
+def refresh(session: Session, settings: Settings, refresh_token: str) -> Token:
+    """Rotates: each refresh token is good once. Raises RefreshRefused, RefreshReused, RefreshedMeanwhile."""
+    session_id, given = split(refresh_token)
+    current = repository.get_live(session, session_id)
+    if current is None:
+        raise RefreshRefused
+    if not hmac.compare_digest(current.refresh_hash, hash_of(given)):
+        repository.revoke(session, session_id)
+        raise RefreshReused
+    secret = new_secret()
+    if not repository.rotate(session, current, hash_of(secret), expiry(settings)):
+        raise RefreshedMeanwhile
+    return token(settings, current, secret)
+
+
+def sign_out(session: Session, caller: Caller) -> None:
+    """Ends the caller's session: its refresh and access tokens stop working at once."""
+    repository.revoke(session, caller.session_id)
+
+
+def change_password(session: Session, caller: Caller, change: PasswordChange) -> None:
+    """Ends the user's other sessions. Raises WrongPassword."""
+    users.change_password(session, caller.id, change)
+    repository.revoke_others(session, caller.id, kept=caller.session_id)
+
+
+def load_caller(session: Session, user_id: UUID, session_id: UUID) -> Caller | None:
+    """None once the session has ended, or the user is deactivated or deleted."""
+    user = repository.get_user(session, session_id, user_id)
+    return Caller(user.id, session_id, user.role == "admin") if user else None
+
+
+def token(settings: Settings, sign_in: SignIn, secret: str) -> Token:
+    access, seconds = make_token(settings, sign_in.user_id, sign_in.id)
+    return Token(access_token=access, expires_in=seconds, refresh_token=f"{sign_in.id.hex}.{secret}")
+
+
+def split(refresh_token: str) -> tuple[UUID, str]:
+    session_id, _, secret = refresh_token.partition(".")
+    try:
+        return UUID(session_id), secret
+    except ValueError:
+        raise RefreshRefused from None
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> str:
+    """Plain SHA-256 is enough for 256 random bits."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def expiry(settings: Settings) -> datetime:
+    return datetime.now(UTC) + timedelta(days=settings.refresh_token_expire_days)

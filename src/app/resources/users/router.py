@@ -9,7 +9,7 @@ from app.foundation.database import SessionDep
 from app.foundation.paging import Cursor, Limit, Page
 from app.resources.users import service
 from app.resources.users.model import User
-from app.resources.users.schemas import PasswordChange, ProfileChange, UserChange, UserCreate, UserOut
+from app.resources.users.schemas import ProfileChange, UserChange, UserCreate, UserOut
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 
@@ -31,11 +31,6 @@ def read_me(session: SessionDep, caller: SignedIn) -> User:
 @router.patch("/me", response_model=UserOut)
 def change_me(changes: ProfileChange, session: SessionDep, caller: SignedIn) -> User:
     return service.change(session, caller.id, changes)
-
-
-@router.put("/me/password", status_code=204)
-def change_my_password(change: PasswordChange, session: SessionDep, caller: SignedIn) -> None:
-    service.change_password(session, caller.id, change)
 
 
 @router.get("")

@@ -84,12 +84,6 @@ def as_stored(email: str) -> str:
         return email
 
 
-def load_caller(session: Session, user_id: UUID) -> Caller | None:
-    """None once the user is deactivated or deleted: their tokens stop working at once."""
-    user = repository.get(session, user_id)
-    return Caller(user.id, user.role == "admin") if user and user.active else None
-
-
 def seed_administrator(session: Session, email: str, password: str) -> bool:
     """Creates the first administrator. False, and nothing done, where an active one exists."""
     if repository.lock_active_admins(session):
