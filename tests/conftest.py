@@ -1,15 +1,22 @@
 """One server, migrated once; each test's work is rolled back."""
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import anyio.to_thread
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from mangum import Mangum
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
@@ -22,8 +29,10 @@ from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
 from ops import migrations
 from tests import scratch
+from tests.doors.lambda_door import LambdaTransport
 from tests.people import ADMIN, Person, sign_in, sign_up
 
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
 # every line so far
 LogLines = Callable[[], list[dict[str, Any]]]
 
@@ -81,14 +90,58 @@ def settings(environment: None) -> Settings:
     return load_settings()
 
 
-@pytest.fixture
-def client(settings: Settings, make_session: Callable[[], Session]) -> TestClient:
-    """Nobody, calling."""
-    return TestClient(create_app(settings, make_session), raise_server_exceptions=False)
+@pytest.fixture(scope="session")
+def lambda_module() -> ModuleType:
+    """The Lambda door, whose import starts an application and changes this process; both are undone."""
+    root = logging.getLogger()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENVIRONMENT", "test")
+        patch.setattr(anyio.to_thread, "run_sync", anyio.to_thread.run_sync)
+        patch.setattr(root, "handlers", root.handlers[:])
+        patch.setattr(root, "level", root.level)
+        with event_loop():
+            return import_module("app.entrypoints.api_lambda")
+
+
+@contextmanager
+def event_loop() -> Iterator[None]:
+    """The one that Mangum finds and uses."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture
-def admin(client: TestClient, session: Session) -> Person:
+def lambda_door(
+    lambda_module: ModuleType,
+    settings: Settings,
+    make_session: Callable[[], Session],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Mangum]:
+    monkeypatch.setattr(anyio.to_thread, "run_sync", lambda_module.run_here)
+    with event_loop():
+        yield lambda_module.make_handler(create_app(settings, make_session))
+
+
+@pytest.fixture
+def lambda_handler(lambda_door: Mangum) -> Handler:
+    return lambda event: lambda_door(event, {})  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["server", "lambda"])
+def client(request: pytest.FixtureRequest) -> httpx2.Client:
+    """Nobody, calling; once through each door."""
+    if request.param == "lambda":
+        transport = LambdaTransport(request.getfixturevalue("lambda_door"))
+        return httpx2.Client(transport=transport, base_url="http://testserver")
+    app = create_app(request.getfixturevalue("settings"), request.getfixturevalue("make_session"))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def admin(client: httpx2.Client, session: Session) -> Person:
     """The seeded administrator, signed in."""
     with session.begin():
         seed_administrator(session, ADMIN["email"], ADMIN["password"])
@@ -96,7 +149,7 @@ def admin(client: TestClient, session: Session) -> Person:
 
 
 @pytest.fixture
-def ada(client: TestClient) -> Person:
+def ada(client: httpx2.Client) -> Person:
     """A user who signed up, signed in."""
     return sign_up(client, "ada@example.com")
 

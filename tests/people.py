@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 
 ADMIN = {"email": "admin@example.com", "password": "the-administrators-own"}
 PASSWORD = "a-long-enough-password"
@@ -12,7 +11,7 @@ PASSWORD = "a-long-enough-password"
 
 @dataclass
 class Person:
-    client: TestClient
+    client: Client
     token: str
     id: str
 
@@ -21,11 +20,11 @@ class Person:
         return self.client.request(method, path, headers=headers, **options)
 
 
-def token_of(client: TestClient, email: str, password: str) -> Response:
+def token_of(client: Client, email: str, password: str) -> Response:
     return client.post("/v1/auth/token", data={"username": email, "password": password})
 
 
-def sign_in(client: TestClient, email: str, password: str = PASSWORD) -> Person:
+def sign_in(client: Client, email: str, password: str = PASSWORD) -> Person:
     answer = token_of(client, email, password)
     assert answer.status_code == 200, answer.text
     person = Person(client, answer.json()["access_token"], "")
@@ -33,7 +32,7 @@ def sign_in(client: TestClient, email: str, password: str = PASSWORD) -> Person:
     return person
 
 
-def sign_up(client: TestClient, email: str, name: str = "Ada Lovelace") -> Person:
+def sign_up(client: Client, email: str, name: str = "Ada Lovelace") -> Person:
     new = {"email": email, "name": name, "password": PASSWORD}
     answer = client.post("/v1/users", json=new)
     assert answer.status_code == 201, answer.text

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
+from httpx2 import Client
 from sqlalchemy.orm import Session
 
 from app.api import create_app
@@ -55,7 +56,7 @@ def broken(settings: Settings) -> TestClient:
     ],
 )
 def test_a_bad_request_is_a_problem_that_helps(
-    client: TestClient, method: str, path: str, options: dict[str, Any], status: int, code: str, words: str
+    client: Client, method: str, path: str, options: dict[str, Any], status: int, code: str, words: str
 ) -> None:
     answer = client.request(method, path, **options)
     body = problem(answer, status, code)
@@ -63,7 +64,7 @@ def test_a_bad_request_is_a_problem_that_helps(
 
 
 @pytest.mark.parametrize("length_known", [True, False])
-def test_a_body_that_is_too_long(client: TestClient, length_known: bool) -> None:  # noqa: FBT001
+def test_a_body_that_is_too_long(client: Client, length_known: bool) -> None:  # noqa: FBT001
     body = b" " * (MAX_BODY_BYTES + 1)
     answer = client.post("/v1/users", content=body if length_known else iter([body]), headers=JSON)
     assert "1000000 bytes" in problem(answer, 413, "content_too_large")["detail"]
@@ -78,7 +79,7 @@ def test_a_body_that_is_too_long(client: TestClient, length_known: bool) -> None
     ],
 )
 def test_a_method_that_is_not_there_tells_which_are(
-    client: TestClient, method: str, path: str, allow: str
+    client: Client, method: str, path: str, allow: str
 ) -> None:
     assert client.request(method, path).headers["allow"] == allow
 
@@ -110,7 +111,7 @@ def test_a_response_that_breaks_off_is_not_answered_twice(
 
 
 @pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/users", "/ready"])
-def test_every_answer_has_the_headers(client: TestClient, broken: TestClient, path: str) -> None:
+def test_every_answer_has_the_headers(client: Client, broken: TestClient, path: str) -> None:
     for answer in (client.get(path), broken.get(path)):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
@@ -120,13 +121,13 @@ def test_every_answer_has_the_headers(client: TestClient, broken: TestClient, pa
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_server_may_announce_its_start_and_end(client: TestClient) -> None:
+def test_a_server_may_announce_its_start_and_end(client: Client) -> None:
     """The ASGI lifespan, which uvicorn sends, passes every layer."""
     with client:
         assert client.get("/health").status_code == 200
 
 
-def test_a_request_id_is_made_or_kept(client: TestClient) -> None:
+def test_a_request_id_is_made_or_kept(client: Client) -> None:
     made = {client.get("/health").headers["x-request-id"] for _ in range(2)}
     assert len(made) == 2
     kept = client.get("/health", headers={"X-Request-ID": "order-4711.a"})
@@ -134,11 +135,11 @@ def test_a_request_id_is_made_or_kept(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("bad", ["short", "x" * 65, "new\tline-forged", 'quote"quote"'])
-def test_a_request_id_that_could_harm_is_replaced(client: TestClient, bad: str) -> None:
+def test_a_request_id_that_could_harm_is_replaced(client: Client, bad: str) -> None:
     assert client.get("/health", headers={"X-Request-ID": bad}).headers["x-request-id"] != bad
 
 
-def preflight(client: TestClient, origin: str, header: str = "x-request-id") -> Any:
+def preflight(client: Client, origin: str, header: str = "x-request-id") -> Any:
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "PATCH",
@@ -147,7 +148,7 @@ def preflight(client: TestClient, origin: str, header: str = "x-request-id") -> 
     return client.options("/v1/users/me", headers=asked)
 
 
-def test_the_preflight_of_an_allowed_origin(client: TestClient) -> None:
+def test_the_preflight_of_an_allowed_origin(client: Client) -> None:
     answer = preflight(client, HERE)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == HERE
@@ -156,7 +157,7 @@ def test_the_preflight_of_an_allowed_origin(client: TestClient) -> None:
     assert answer.headers["x-request-id"]
 
 
-def test_a_preflight_refused_for_its_header_can_be_read(client: TestClient) -> None:
+def test_a_preflight_refused_for_its_header_can_be_read(client: Client) -> None:
     asked = {
         "Origin": HERE,
         "Access-Control-Request-Method": "GET",
@@ -167,7 +168,7 @@ def test_a_preflight_refused_for_its_header_can_be_read(client: TestClient) -> N
     assert answer.headers["access-control-allow-origin"] == HERE
 
 
-def test_the_preflight_of_a_refused_origin(client: TestClient) -> None:
+def test_the_preflight_of_a_refused_origin(client: Client) -> None:
     answer = preflight(client, ELSEWHERE)
     assert "ORIGIN_CORS" in problem(answer, 400, "preflight_refused")["detail"]
     assert "Origin" in answer.headers["vary"]
@@ -184,7 +185,7 @@ def test_errors_too_can_be_read_by_an_allowed_origin_only(broken: TestClient, pa
     assert "access-control-allow-origin" not in refused.headers
 
 
-def test_one_line_a_request(client: TestClient, ada: Person, lines: LogLines) -> None:
+def test_one_line_a_request(client: Client, ada: Person, lines: LogLines) -> None:
     answer = ada.call("GET", "/v1/users/me", headers={"X-Request-ID": "order-4711"})
     assert answer.status_code == 200
     [line] = lines()
@@ -196,14 +197,14 @@ def test_one_line_a_request(client: TestClient, ada: Person, lines: LogLines) ->
     assert 0 < line["duration_ms"] < 10_000
 
 
-def test_routes_are_logged_as_templates(client: TestClient, ada: Person, lines: LogLines) -> None:
+def test_routes_are_logged_as_templates(client: Client, ada: Person, lines: LogLines) -> None:
     ada.call("GET", f"/v1/users/{ada.id}")
     client.get("/nothing/secret")
     assert [line["route"] for line in lines()] == ["/v1/users/{user_id}", "none"]
     assert "caller_id" not in lines()[1]
 
 
-def test_no_secret_is_ever_logged(client: TestClient, admin: Person, lines: LogLines) -> None:
+def test_no_secret_is_ever_logged(client: Client, admin: Person, lines: LogLines) -> None:
     logging.getLogger().setLevel("DEBUG")
     client.post("/v1/users", json={"email": "ada@example.com", "name": "Ada", "password": PASSWORD})
     client.post("/v1/users", json={"email": "ada@example.com", "name": "Ada", "password": PASSWORD})

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import NAME, VERSION
 from app.foundation import errors
-from app.foundation.database import make_engine
+from app.foundation.database import CONNECTIONS, make_engine
 from app.foundation.logs import set_up_logs
 from app.foundation.middleware import Cors, EveryAnswer, LastResort
 from app.foundation.settings import Settings, load_settings
@@ -26,11 +26,11 @@ class Api(FastAPI):
         return schema
 
 
-def start() -> FastAPI:
+def start(connections: int = CONNECTIONS) -> FastAPI:
     """What a door does once per process: settings, logs, connections. Raises SettingsError."""
     settings = load_settings()
     set_up_logs(settings.log_level, NAME)
-    engine = make_engine(settings.url)
+    engine = make_engine(settings.url, connections)
     return create_app(settings, partial(Session, engine, expire_on_commit=False))
 
 

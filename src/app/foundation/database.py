@@ -38,7 +38,7 @@ class Base(DeclarativeBase):
 CONNECTIONS = 15
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, connections: int = CONNECTIONS) -> Engine:
     """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
     given = url.query.get("options", "")
     url = url.update_query_dict({"options": f"-c timezone=utc {given}".strip()})
@@ -46,8 +46,8 @@ def make_engine(url: URL) -> Engine:
     url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "5")})
     return create_engine(
         url,
-        pool_size=5,
-        max_overflow=CONNECTIONS - 5,
+        pool_size=min(5, connections),
+        max_overflow=max(0, connections - 5),
         pool_pre_ping=True,
         hide_parameters=True,  # an error in the log shows no address and no hash
     )

@@ -49,5 +49,5 @@ def set_up_logs(level: str, service: str) -> None:
     formatter = JsonLines(service=service, utc=True, use_rfc3339=True, serialize_stacktrace=False)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # uvicorn writes a line a request of its own
-    logging.getLogger("uvicorn.access").disabled = True
+    for name in ("uvicorn.access", "mangum.http"):  # they have a line a request of their own
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,11 +1,9 @@
 """POST /v1/auth/refresh and /v1/auth/logout: staying signed in, and no longer."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -14,21 +12,21 @@ from tests.people import PASSWORD, Person, problem, sign_up, token_of
 
 
 @pytest.fixture
-def tokens(client: TestClient, ada: Person) -> dict[str, Any]:
+def tokens(client: Client, ada: Person) -> dict[str, Any]:
     """Of a sign-in of Ada's, beside the one `ada` has."""
     answer: dict[str, Any] = token_of(client, "ada@example.com", PASSWORD).json()
     return answer
 
 
-def refresh(client: TestClient, refresh_token: str) -> Response:
+def refresh(client: Client, refresh_token: str) -> Response:
     return client.post("/v1/auth/refresh", json={"refresh_token": refresh_token})
 
 
-def me(client: TestClient, access_token: str) -> Response:
+def me(client: Client, access_token: str) -> Response:
     return Person(client, access_token, "").call("GET", "/v1/users/me")
 
 
-def test_a_refresh_token_gives_new_tokens(client: TestClient, tokens: dict[str, Any]) -> None:
+def test_a_refresh_token_gives_new_tokens(client: Client, tokens: dict[str, Any]) -> None:
     answer = refresh(client, tokens["refresh_token"])
     assert answer.status_code == 200
     new = answer.json()
@@ -38,9 +36,7 @@ def test_a_refresh_token_gives_new_tokens(client: TestClient, tokens: dict[str, 
     assert refresh(client, new["refresh_token"]).status_code == 200
 
 
-def test_a_stolen_token_ends_the_whole_family(
-    client: TestClient, ada: Person, tokens: dict[str, Any]
-) -> None:
+def test_a_stolen_token_ends_the_whole_family(client: Client, ada: Person, tokens: dict[str, Any]) -> None:
     thief = refresh(client, tokens["refresh_token"]).json()
     problem(refresh(client, tokens["refresh_token"]), 401, "refresh_reused")
     problem(refresh(client, thief["refresh_token"]), 401, "refresh_refused")
@@ -50,7 +46,7 @@ def test_a_stolen_token_ends_the_whole_family(
     assert ada.call("GET", "/v1/users/me").status_code == 200
 
 
-def test_no_token_is_stored(client: TestClient, tokens: dict[str, Any], session: Session) -> None:
+def test_no_token_is_stored(client: Client, tokens: dict[str, Any], session: Session) -> None:
     secret = tokens["refresh_token"].partition(".")[2]
     rows = session.execute(text("SELECT * FROM sessions")).all()
     assert rows
@@ -59,7 +55,7 @@ def test_no_token_is_stored(client: TestClient, tokens: dict[str, Any], session:
 
 @pytest.mark.parametrize("change", ["expires_at = now() - interval '1 second'", "revoked_at = now()"])
 def test_a_session_that_is_over(
-    client: TestClient, tokens: dict[str, Any], session: Session, change: str
+    client: Client, tokens: dict[str, Any], session: Session, change: str
 ) -> None:
     with session.begin():
         session.execute(text(f"UPDATE sessions SET {change}"))
@@ -68,7 +64,7 @@ def test_a_session_that_is_over(
 
 
 def test_a_session_lasts_as_long_as_the_setting_and_longer_with_each_refresh(
-    client: TestClient, tokens: dict[str, Any], session: Session
+    client: Client, tokens: dict[str, Any], session: Session
 ) -> None:
     days = text("SELECT round(extract(epoch FROM max(expires_at) - now()) / 86400) FROM sessions")
     with session.begin():
@@ -78,7 +74,7 @@ def test_a_session_lasts_as_long_as_the_setting_and_longer_with_each_refresh(
     assert session.scalar(days) == 30
 
 
-def test_logout_ends_this_session_at_once(client: TestClient, ada: Person, tokens: dict[str, Any]) -> None:
+def test_logout_ends_this_session_at_once(client: Client, ada: Person, tokens: dict[str, Any]) -> None:
     leaving = Person(client, tokens["access_token"], ada.id)
     assert leaving.call("POST", "/v1/auth/logout").status_code == 204
     problem(me(client, tokens["access_token"]), 401, "token_refused")
@@ -87,9 +83,7 @@ def test_logout_ends_this_session_at_once(client: TestClient, ada: Person, token
     problem(client.post("/v1/auth/logout"), 401, "not_signed_in")
 
 
-def test_a_new_password_ends_the_other_sessions(
-    client: TestClient, ada: Person, tokens: dict[str, Any]
-) -> None:
+def test_a_new_password_ends_the_other_sessions(client: Client, ada: Person, tokens: dict[str, Any]) -> None:
     grace = sign_up(client, "grace@example.com")
     change = {"current_password": PASSWORD, "new_password": "another-long-password"}
     assert ada.call("PUT", "/v1/users/me/password", json=change).status_code == 204
@@ -100,7 +94,7 @@ def test_a_new_password_ends_the_other_sessions(
 
 
 def test_a_deactivated_user_refreshes_nothing(
-    client: TestClient, admin: Person, ada: Person, tokens: dict[str, Any]
+    client: Client, admin: Person, ada: Person, tokens: dict[str, Any]
 ) -> None:
     admin.call("PATCH", f"/v1/users/{ada.id}", json={"active": False})
     problem(refresh(client, tokens["refresh_token"]), 401, "refresh_refused")
@@ -113,6 +107,6 @@ def test_a_deleted_user_leaves_no_session(
     assert {row.user_id.hex for row in session.query(SignIn)} == {admin.id.replace("-", "")}
 
 
-@pytest.mark.parametrize("token", ["", "x", ".", f"{uuid4().hex}.x", "\x00.\x00"])
-def test_a_token_that_never_was(client: TestClient, token: str) -> None:
+@pytest.mark.parametrize("token", ["", "x", ".", f"{'0' * 32}.x", "\x00.\x00"])
+def test_a_token_that_never_was(client: Client, token: str) -> None:
     problem(refresh(client, token), 401, "refresh_refused")

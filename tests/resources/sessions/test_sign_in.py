@@ -10,6 +10,7 @@ from uuid import uuid4
 import jwt
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Client
 from sqlalchemy.orm import Session
 
 from app.api import create_app
@@ -17,7 +18,7 @@ from app.foundation.settings import DEV_SECRET, Settings
 from tests.people import PASSWORD, Person, problem, sign_in, sign_up, token_of
 
 
-def test_a_token_for_the_right_password_in_any_case_of_the_address(client: TestClient, ada: Person) -> None:
+def test_a_token_for_the_right_password_in_any_case_of_the_address(client: Client, ada: Person) -> None:
     answer = token_of(client, "ADA@example.com", PASSWORD)
     assert answer.status_code == 200
     assert set(answer.json()) == {"access_token", "token_type", "expires_in", "refresh_token"}
@@ -34,16 +35,16 @@ def test_a_token_for_the_right_password_in_any_case_of_the_address(client: TestC
         ("x", "\x00"),
     ],
 )
-def test_no_token_for_anything_else(client: TestClient, ada: Person, email: str, password: str) -> None:
+def test_no_token_for_anything_else(client: Client, ada: Person, email: str, password: str) -> None:
     problem(token_of(client, email, password), 401, "bad_credentials")
 
 
-def test_an_address_that_postgresql_cannot_hold(client: TestClient) -> None:
+def test_an_address_that_postgresql_cannot_hold(client: Client) -> None:
     problem(token_of(client, "\x00", PASSWORD), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
-def test_a_form_in_an_encoding_that_makes_no_text(client: TestClient, field: str) -> None:
+def test_a_form_in_an_encoding_that_makes_no_text(client: Client, field: str) -> None:
     values = {"username": "ada@example.com", "password": PASSWORD, field: "\\ud800"}
     parts = "".join(
         f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
@@ -62,7 +63,7 @@ def test_a_token_of_another_environment_is_refused(
 
 
 def test_known_and_unknown_addresses_get_the_same_answer_in_the_same_time(
-    client: TestClient, ada: Person
+    client: Client, ada: Person
 ) -> None:
     times: dict[str, list[float]] = {"ada@example.com": [], "nobody@example.com": []}
     bodies = set()
@@ -79,7 +80,7 @@ def test_known_and_unknown_addresses_get_the_same_answer_in_the_same_time(
 
 
 @pytest.mark.parametrize("form", [{}, {"username": "ada@example.com"}])
-def test_a_form_with_something_missing(client: TestClient, form: dict[str, str]) -> None:
+def test_a_form_with_something_missing(client: Client, form: dict[str, str]) -> None:
     faults = problem(client.post("/v1/auth/token", data=form), 422, "invalid_request")["errors"]
     assert "password" in {fault["field"] for fault in faults}
 
@@ -119,20 +120,20 @@ def test_a_forged_or_stale_token_is_refused(ada: Person, change: dict[str, Any])
     problem(forged(ada, **change).call("GET", "/v1/users/me"), 401, "token_refused")
 
 
-def test_a_token_of_one_user_with_anothers_session_is_refused(client: TestClient, ada: Person) -> None:
+def test_a_token_of_one_user_with_anothers_session_is_refused(client: Client, ada: Person) -> None:
     grace = sign_up(client, "grace@example.com")
     session = jwt.decode(grace.token, options={"verify_signature": False})["sid"]
     problem(forged(ada, sid=session).call("GET", "/v1/users/me"), 401, "token_refused")
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense"])
-def test_an_authorization_header_that_is_none(client: TestClient, header: str) -> None:
+def test_an_authorization_header_that_is_none(client: Client, header: str) -> None:
     answer = client.get("/v1/users/me", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json()["code"] in {"not_signed_in", "token_refused"}
 
 
-def test_two_people_are_two_people(client: TestClient, ada: Person) -> None:
+def test_two_people_are_two_people(client: Client, ada: Person) -> None:
     grace = sign_up(client, "grace@example.com")
     assert grace.id != ada.id
     assert sign_in(client, "ada@example.com").id == ada.id

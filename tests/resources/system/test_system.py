@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Client
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,7 @@ def test_health_touches_nothing(settings: Settings) -> None:
     assert client.get("/docs").status_code == 200
 
 
-def test_ready_tells_the_revision(client: TestClient) -> None:
+def test_ready_tells_the_revision(client: Client) -> None:
     assert client.get("/ready").json() == {
         "status": "ready",
         "schema": "current",
@@ -33,7 +34,7 @@ def test_ready_tells_the_revision(client: TestClient) -> None:
     }
 
 
-def test_ready_on_a_newer_schema(client: TestClient, session: Session) -> None:
+def test_ready_on_a_newer_schema(client: Client, session: Session) -> None:
     """A rollback must not stop at the readiness check."""
     with session.begin():
         session.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
@@ -47,7 +48,7 @@ def test_the_verdict(found: str | None, state: str) -> None:
     assert verdict(found, ["a", "b"]) == state
 
 
-def test_not_ready_on_no_schema(client: TestClient, session: Session) -> None:
+def test_not_ready_on_no_schema(client: Client, session: Session) -> None:
     with session.begin():
         session.execute(text("DROP TABLE alembic_version"))
     detail = problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
@@ -61,7 +62,7 @@ def test_version(settings: Settings, make_session: Callable[[], Session]) -> Non
     assert answer == {"name": NAME, "version": VERSION, "commit": "0123abcd", "revision": expected_revision()}
 
 
-def test_docs_need_nothing_from_elsewhere_and_no_inline_code(client: TestClient) -> None:
+def test_docs_need_nothing_from_elsewhere_and_no_inline_code(client: Client) -> None:
     page = client.get("/docs")
     assert (
         "default-src 'none'; script-src 'self'; style-src 'self'" in page.headers["content-security-policy"]
@@ -79,12 +80,12 @@ def test_docs_need_nothing_from_elsewhere_and_no_inline_code(client: TestClient)
     assert all(answer.status_code == 200 for answer in kinds)
 
 
-def test_no_other_file_is_served(client: TestClient) -> None:
+def test_no_other_file_is_served(client: Client) -> None:
     problem(client.get("/docs/redoc.standalone.js"), 404, "not_found")
     problem(client.get("/docs/..%2f..%2fpyproject.toml"), 404, "not_found")
 
 
-def test_openapi_tells_of_problems_and_of_sign_in(client: TestClient) -> None:
+def test_openapi_tells_of_problems_and_of_sign_in(client: Client) -> None:
     schema = client.get("/openapi.json").json()
     create = schema["paths"]["/v1/users"]["post"]["responses"]
     assert set(create) == {"201", "422", "default"}

@@ -4,8 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 from sqlalchemy.orm import Session
 
 from app.resources.users.model import User
@@ -22,7 +21,7 @@ from tests.people import Person, problem, sign_up, token_of
         ("POST", "/v1/mail/test"),
     ],
 )
-def test_others_may_not(client: TestClient, ada: Person, method: str, path: str) -> None:
+def test_others_may_not(client: Client, ada: Person, method: str, path: str) -> None:
     path = path.replace("{id}", ada.id)
     bodies: dict[str, Any] = {"PATCH": {}, "POST": {"recipient": "ada@example.com"}}
     body = bodies.get(method)
@@ -32,7 +31,7 @@ def test_others_may_not(client: TestClient, ada: Person, method: str, path: str)
     assert refused.headers["www-authenticate"] == "Bearer"
 
 
-def test_pages_hold_everyone_once_even_while_users_arrive(client: TestClient, admin: Person) -> None:
+def test_pages_hold_everyone_once_even_while_users_arrive(client: Client, admin: Person) -> None:
     for number in range(4):
         sign_up(client, f"user{number}@example.com")
     seen: list[str] = []
@@ -90,7 +89,7 @@ def test_an_id_that_is_none(admin: Person) -> None:
     problem(admin.call("GET", "/v1/users/1"), 422, "invalid_request")
 
 
-def test_a_deactivated_user_is_out_at_once(client: TestClient, admin: Person, ada: Person) -> None:
+def test_a_deactivated_user_is_out_at_once(client: Client, admin: Person, ada: Person) -> None:
     assert admin.call("PATCH", f"/v1/users/{ada.id}", json={"active": False}).status_code == 200
     problem(ada.call("GET", "/v1/users/me"), 401, "token_refused")
     problem(token_of(client, "ada@example.com", "a-long-enough-password"), 401, "bad_credentials")

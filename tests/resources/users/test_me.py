@@ -2,7 +2,7 @@
 
 import json
 
-from fastapi.testclient import TestClient
+from httpx2 import Client
 
 from tests.people import PASSWORD, Person, problem, sign_up, token_of
 
@@ -40,7 +40,7 @@ def test_null_is_no_name(ada: Person) -> None:
     problem(ada.call("PATCH", "/v1/users/me", json={"name": None}), 422, "invalid_request")
 
 
-def test_an_address_may_change_its_case_but_not_be_anothers(client: TestClient, ada: Person) -> None:
+def test_an_address_may_change_its_case_but_not_be_anothers(client: Client, ada: Person) -> None:
     sign_up(client, "grace@example.com")
     changed = ada.call("PATCH", "/v1/users/me", json={"email": "Ada@example.com"})
     assert changed.json()["email"] == "Ada@example.com"
@@ -49,7 +49,7 @@ def test_an_address_may_change_its_case_but_not_be_anothers(client: TestClient, 
     assert ada.call("GET", "/v1/users/me").json()["email"] == "Ada@example.com"
 
 
-def test_a_new_password_replaces_the_old(client: TestClient, ada: Person) -> None:
+def test_a_new_password_replaces_the_old(client: Client, ada: Person) -> None:
     change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     answer = ada.call("PUT", "/v1/users/me/password", json=change)
     assert (answer.status_code, answer.text) == (204, "")
@@ -57,7 +57,7 @@ def test_a_new_password_replaces_the_old(client: TestClient, ada: Person) -> Non
     assert token_of(client, "ada@example.com", NEW_PASSWORD).status_code == 200
 
 
-def test_a_new_password_needs_the_current_one(client: TestClient, ada: Person) -> None:
+def test_a_new_password_needs_the_current_one(client: Client, ada: Person) -> None:
     change = {"current_password": "not-it-at-all", "new_password": NEW_PASSWORD}
     problem(ada.call("PUT", "/v1/users/me/password", json=change), 403, "wrong_password")
     assert token_of(client, "ada@example.com", PASSWORD).status_code == 200

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Client
 from sqlalchemy.orm import Session
 
 from app.api import create_app
@@ -16,7 +17,7 @@ from tests.people import ADMIN, PASSWORD, Person, problem, sign_in
 NEW = {"email": "grace@example.com", "name": "Grace Hopper", "password": PASSWORD}
 
 
-def test_a_new_user_is_told_where_it_is(client: TestClient, admin: Person) -> None:
+def test_a_new_user_is_told_where_it_is(client: Client, admin: Person) -> None:
     answer = client.post("/v1/users", json=NEW)
     assert answer.status_code == 201
     body = answer.json()
@@ -37,18 +38,18 @@ def test_location_keeps_the_prefix_it_came_by(
     assert client.post("/v1/users", json=NEW).headers["location"].startswith("/stage/v1/users/")
 
 
-def test_an_internationalised_address_signs_in_as_it_was_written(client: TestClient) -> None:
+def test_an_internationalised_address_signs_in_as_it_was_written(client: Client) -> None:
     new = NEW | {"email": "a@xn--bcher-kva.example"}
     assert client.post("/v1/users", json=new).json()["email"] == "a@bücher.example"
     assert sign_in(client, "a@xn--bcher-kva.example").id == sign_in(client, "a@bücher.example").id
 
 
-def test_times_are_utc(client: TestClient) -> None:
+def test_times_are_utc(client: Client) -> None:
     assert client.post("/v1/users", json=NEW).json()["created_at"].endswith("Z")
 
 
 def test_no_answer_holds_the_password_and_the_database_only_its_hash(
-    client: TestClient, stored: Callable[[str], User]
+    client: Client, stored: Callable[[str], User]
 ) -> None:
     answer = client.post("/v1/users", json=NEW)
     assert PASSWORD not in answer.text
@@ -57,7 +58,7 @@ def test_no_answer_holds_the_password_and_the_database_only_its_hash(
 
 
 @pytest.mark.parametrize("email", ["grace@example.com", "GRACE@Example.COM", "Grace@example.com"])
-def test_an_address_is_taken_in_any_case(client: TestClient, email: str) -> None:
+def test_an_address_is_taken_in_any_case(client: Client, email: str) -> None:
     client.post("/v1/users", json=NEW)
     problem(client.post("/v1/users", json=NEW | {"email": email}), 409, "email_taken")
 
@@ -79,7 +80,7 @@ def test_an_address_is_taken_in_any_case(client: TestClient, email: str) -> None
         ({"password": "a-long-enough-\ud800"}, "password", "valid string"),
     ],
 )
-def test_a_wrong_field_is_named(client: TestClient, wrong: dict[str, Any], field: str, detail: str) -> None:
+def test_a_wrong_field_is_named(client: Client, wrong: dict[str, Any], field: str, detail: str) -> None:
     text = json.dumps(NEW | wrong)
     answer = client.post("/v1/users", content=text, headers={"Content-Type": "application/json"})
     faults = problem(answer, 422, "invalid_request")["errors"]
@@ -88,7 +89,7 @@ def test_a_wrong_field_is_named(client: TestClient, wrong: dict[str, Any], field
     assert detail in faults[0]["detail"]
 
 
-def test_a_fault_never_repeats_the_password(client: TestClient) -> None:
+def test_a_fault_never_repeats_the_password(client: Client) -> None:
     assert "sesame" not in client.post("/v1/users", json=NEW | {"password": "sesame"}).text
 
 
