@@ -34,7 +34,7 @@ reset: .venv/.ready ## forget the embedded database, after asking
 
 ## Prove it
 test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.py)
-	@$(RUN) -m pytest $(or $(T),--numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
+	@$(RUN) -m pytest $(or $(T),-m "not artifact" --numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
 
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .
@@ -48,6 +48,10 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size
 
+## Ship it
+build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
+	@$(OPS) build
+
 ## Change it
 format: .venv/.ready ## format and fix what can be fixed
 	@.venv/bin/ruff check --quiet --fix .
@@ -58,4 +62,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev demo psql migrate revision reset test check size format lock
+.PHONY: FORCE help dev demo psql migrate revision reset test check size build format lock

@@ -98,6 +98,14 @@ def reset() -> None:
 
 
 @main.command()
+def build() -> None:
+    """Make the artifact that every function runs."""
+    from ops.build import build
+
+    build()
+
+
+@main.command()
 def size() -> None:
     """Lines against the budgets."""
     from ops.size import show

@@ -1,0 +1,93 @@
+"""`make build`: the one artifact that every function runs, the same bytes from any machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from ops.environment import ROOT
+from ops.terminal import fail, say
+
+PYTHON = "3.13"
+# Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34 (release notes of
+# dhrimov/package-python-lambda-gha v1.1.0, October 2026)
+PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+# what an import at run time never reads; Redoc lies beside the Swagger UI that /docs serves
+LEFT_OUT = (
+    "**/__pycache__ **/tests **/*.pyi **/RECORD **/INSTALLER **/REQUESTED **/redoc.standalone.js bin .lock"
+)
+
+
+def build() -> None:
+    """For ARCH=arm64 or x86_64, into dist/lambda-ARCH and its zip. A fault ends the program."""
+    architecture = os.environ.get("ARCH") or "arm64"
+    if architecture not in PLATFORMS:
+        fail(f"ARCH={architecture} is not known to Lambda; ARCH is arm64 or x86_64")
+    folder = ROOT / "dist" / f"lambda-{architecture}"
+    fill(folder, PLATFORMS[architecture])
+    archive = folder.with_suffix(".zip")
+    pack(folder, archive)
+    report(folder, archive)
+
+
+def fill(folder: Path, platform: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"Installing requirements.txt for {platform}, Python {PYTHON}")
+    options = "--quiet --no-deps --require-hashes --only-binary :all: --link-mode copy"
+    target = ["--python-version", PYTHON, "--python-platform", platform, "--target", str(folder)]
+    uv("pip", "install", *options.split(), *target, "-r", "requirements.txt")
+    for name in ("src/app", "migrations"):
+        shutil.copytree(ROOT / name, folder / Path(name).name)
+    for pattern in LEFT_OUT.split():
+        for path in sorted(folder.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    compile_all(folder)
+
+
+def compile_all(folder: Path) -> None:
+    """Ahead of time: /var/task is read-only, so that each cold start would compile anew.
+
+    Unchecked hashes (PEP 552) need no time stamp, which a zip archive would not keep.
+    """
+    say("Compiling")
+    python = uv("python", "find", "--system", PYTHON).strip()
+    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
+    fixed = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+    subprocess.run([python, "-m", "compileall", *options, str(folder)], env=fixed, check=True)
+
+
+def uv(*arguments: str) -> str:
+    command = [sys.executable, "-m", "uv", *arguments]
+    # without a version, pyenv's python3.13 only says which there are
+    environment = {"PYENV_VERSION": PYTHON} | os.environ
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        fail(f"see the lines above; where Python {PYTHON} is missing: .venv/bin/uv python install {PYTHON}")
+    return done.stdout
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Sorted, and without the time, the owner and the mode that this machine gives."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(str(path.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o100644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                made.writestr(entry, path.read_bytes(), compresslevel=9)
+
+
+def report(folder: Path, archive: Path) -> None:
+    """Sizes in MB of 10^6 bytes: zipped, unzipped, and the ten largest parts."""
+    parts = {path.name: size_of(path) for path in folder.iterdir()}
+    say(f"\n{size_of(archive):6.1f} MB  {archive.relative_to(ROOT)}")
+    say(f"{sum(parts.values()):6.1f} MB  unzipped, of which")
+    for name in sorted(parts, key=lambda part: -parts[part])[:10]:
+        say(f"{parts[name]:6.1f} MB    {name}")
+
+
+def size_of(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
