@@ -1,4 +1,4 @@
-"""What `make build` makes: the same bytes each time, for the machine it is meant for, and nothing too much."""
+"""What `make build` makes: the same bytes each time, for its machine, and nothing too much."""
 
 import hashlib
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops.environment import ROOT
+from tests.checkout import copy_checkout
 
 pytestmark = pytest.mark.artifact
 
@@ -66,9 +67,7 @@ def test_every_module_is_compiled_for_good(artifact: tuple[str, Path]) -> None:
 def test_the_same_bytes_from_another_folder_and_time(artifact: tuple[str, Path], tmp_path: Path) -> None:
     architecture, archive = artifact
     before = hashlib.sha256(archive.read_bytes()).hexdigest()
-    copy = tmp_path / "elsewhere"
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(copy)], check=True)
-    (copy / ".venv").symlink_to(ROOT / ".venv")
+    copy = copy_checkout(tmp_path / "elsewhere")
     for file in [*copy.rglob("*.py"), copy / "requirements.txt"]:
         os.utime(file, (0, 0))
     again = subprocess.run(

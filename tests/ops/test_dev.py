@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -16,8 +15,8 @@ import psutil
 import pytest
 from sqlalchemy.engine import URL
 
-from ops.environment import ROOT
 from tests import scratch
+from tests.checkout import copy_checkout
 from tests.mail_server import free_port
 
 START_SECONDS = 60
@@ -106,15 +105,7 @@ class Serving:
 
 @pytest.fixture
 def checkout(tmp_path: Path, server: URL) -> Iterator[Checkout]:
-    folder = tmp_path / "a checkout"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=-1, text=True)
-    for name in listed.stdout.splitlines():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).exists():
-            shutil.copy2(ROOT / name, target)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    checkout = Checkout(folder)
+    checkout = Checkout(copy_checkout(tmp_path / "a checkout"))
     yield checkout
     for process in checkout.started:
         if process.poll() is None:
