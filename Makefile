@@ -34,7 +34,7 @@ reset: .venv/.ready ## forget the embedded database, after asking
 
 ## Prove it
 test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.py)
-	@$(RUN) -m pytest $(or $(T),-m "not artifact" --numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
+	@$(RUN) -m pytest $(or $(T),--numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
 
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .

@@ -29,7 +29,7 @@ LONGEST_SOCKET = 103
 
 
 def chosen_major() -> str:
-    major = os.environ.get("PG", "18")
+    major = os.environ.get("PG") or "18"
     if major not in MAJORS:
         fail(f"PG={major} is not supported; PG is {' or '.join(MAJORS)}")
     return major
