@@ -9,7 +9,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL
 
-from app.foundation.settings import postgresql_url
+from app.foundation.database_url import postgresql_url
 from ops.environment import DATA
 from ops.postgres import Postgres, chosen_major, libpq
 

@@ -1,7 +1,6 @@
 """Every setting, read from the environment and refused with a line that names the fix."""
 
 import json
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -14,8 +13,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
+
+from app.foundation.database_url import postgresql_url
+from app.foundation.origins import is_origin
 
 DEV_SECRET = "public-and-refused-outside-dev-and-test-so-that-development-needs-none"  # noqa: S105
 # RFC 7518, section 3.2: a key at least as long as the hash it feeds
@@ -23,10 +24,6 @@ KEY_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 # what examples and tutorials use; the digits open the key in FastAPI's own tutorial
 EXAMPLES = ("change", "example", "secret", "password", "09d25e094faa6ca2556c8181")
 NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(64))"'
-ORIGIN = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[1-9][0-9]{0,4}))?"
-)
-DRIVERS = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -153,32 +150,6 @@ class Settings(BaseSettings):
         if not self.database_url and not self.db_host:
             raise ValueError(f"DATABASE_URL: missing {where}; set it, or DB_HOST and its fellows")
         return self
-
-
-def postgresql_url(text: str) -> URL:
-    """Any PostgreSQL URL people paste, for psycopg 3. Raises ValueError."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):  # the library's own message may show the password
-        raise ValueError(
-            "is no URL; write postgresql://user:password@host:5432/name, with %40 for @ in a password"
-        ) from None
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"'{url.drivername}://' is not PostgreSQL; write postgresql://..")
-    # asyncpg's own, as SQLAlchemy takes them
-    query = {name: value for name, value in url.query.items() if "statement_cache_size" not in name}
-    if "ssl" in query:  # asyncpg's name for libpq's sslmode
-        value = query.pop("ssl")
-        query["sslmode"] = {"true": "require", "false": "disable"}.get(str(value), value)
-    return url.set(drivername="postgresql+psycopg", query=query)
-
-
-def is_origin(text: str) -> bool:
-    """Whether a browser could send it (RFC 6454, section 6.2)."""
-    if not (match := ORIGIN.fullmatch(text)):
-        return False
-    usual = {"http": "80", "https": "443"}
-    return match["port"] != usual.get(match["scheme"], "") and int(match["port"] or 0) < 65536
 
 
 def secret_fault(secret: str, length: int) -> str | None:
