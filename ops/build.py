@@ -1,4 +1,4 @@
-"""`make build`: the one artifact that every function runs, the same bytes from any machine."""
+"""`make build`: the one artifact that every function runs; the same bytes from the same Python 3.13.x."""
 
 import os
 import shutil

@@ -21,7 +21,8 @@ before = logging.root.handlers[:]
 os.environ.clear()
 def forbidden(*_, **__): raise SystemExit("an import reached out")
 socket.socket.connect = sqlalchemy.create_engine = forbidden
-import importlib
+import importlib, pydantic_settings
+pydantic_settings.BaseSettings.__init__ = forbidden
 for name in {modules!r}: importlib.import_module(name.removesuffix(".__init__"))
 assert logging.root.handlers == before
 """

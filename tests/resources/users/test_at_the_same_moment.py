@@ -130,6 +130,20 @@ def test_two_refreshes_with_one_token(live: TestClient, make_committed: Callable
         assert session.scalar(text("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL")) == 0
 
 
+@pytest.mark.parametrize("change", ["password_hash = 'new'", "active = false"])
+def test_a_sign_in_beside_a_change_that_forbids_it(
+    live: TestClient, make_committed: Callable[[], Session], change: str
+) -> None:
+    """It read the old password, and must not end as a session."""
+    sign_up(live, "ada@example.com")
+    with make_committed() as session, ThreadPoolExecutor(1) as pool:
+        session.execute(text(f"UPDATE users SET {change}"))
+        signing_in = pool.submit(token_of, live, "ada@example.com", PASSWORD)
+        wait_for_lock(make_committed, signing_in)
+        session.commit()
+        problem(signing_in.result(timeout=10), 401, "bad_credentials")
+
+
 def test_a_reused_token_stays_revoked(live: TestClient, make_committed: Callable[[], Session]) -> None:
     """The error's transaction is kept."""
     sign_up(live, "ada@example.com")

@@ -14,7 +14,7 @@ class RefreshRefused(Unauthorized):
 class RefreshReused(Unauthorized):
     """A used token that comes back: one of the two who had it stole it (RFC 9700, section 4.14.2)."""
 
-    detail = "This refresh token was used before, so its session has ended; sign in again."
+    detail = "This is not the session's current refresh token, so the session has ended; sign in again."
     keeps_work = True
 
 

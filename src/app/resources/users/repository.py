@@ -42,6 +42,12 @@ def get_by_email(session: Session, email: str) -> User | None:
     return session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
 
 
+def lock(session: Session, user_id: UUID) -> User | None:
+    """The user as they are now; who wants to change them waits for this transaction's end."""
+    query = select(User).where(User.id == user_id).with_for_update()
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
 def page(session: Session, after: UUID | None, limit: int) -> Sequence[User]:
     query = select(User).order_by(User.id).limit(limit)
     if after is not None:

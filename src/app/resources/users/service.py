@@ -72,8 +72,12 @@ def keep_an_administrator(session: Session, leaving: User) -> None:
 def authenticate(session: Session, email: str, password: str) -> User | None:
     """The active user with this address and password; any other pair takes as long and gives None."""
     user = repository.get_by_email(session, as_stored(email))
-    matches = password_matches(password, user.password_hash if user else None)
-    return user if user and matches and user.active else None
+    known = user.password_hash if user else None
+    if not password_matches(password, known) or user is None:
+        return None
+    # checking took a while: a new password or a deactivation meanwhile must win
+    user = repository.lock(session, user.id)
+    return user if user and user.active and user.password_hash == known else None
 
 
 def as_stored(email: str) -> str:
