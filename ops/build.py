@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -16,12 +17,19 @@ PYTHON = "3.13"
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 # what an import at run time never reads; Redoc lies beside the Swagger UI that /docs serves
 LEFT_OUT = (
-    "**/__pycache__ **/tests **/*.pyi **/RECORD **/INSTALLER **/REQUESTED **/redoc.standalone.js bin .lock"
+    "**/__pycache__ **/tests **/.agents sqlalchemy/testing alembic/testing mako/testing **/*.pyi "
+    "**/RECORD **/INSTALLER **/REQUESTED **/redoc.standalone.js bin .lock"
 )
 
 
 def build() -> None:
-    """For ARCH=arm64 or x86_64, into dist/lambda-ARCH and its zip. A fault ends the program."""
+    """For ARCH=arm64 or x86_64, into dist/lambda-ARCH and its zip; for `sam build`, where it wants it.
+
+    A fault ends the program.
+    """
+    if wanted := os.environ.get("ARTIFACTS_DIR"):
+        fill(Path(wanted), PLATFORMS[sam_architecture(Path(wanted))])
+        return
     architecture = os.environ.get("ARCH") or "arm64"
     if architecture not in PLATFORMS:
         fail(f"ARCH={architecture} is not known to Lambda; ARCH is arm64 or x86_64")
@@ -32,6 +40,13 @@ def build() -> None:
     report(folder, archive)
 
 
+def sam_architecture(artifacts: Path) -> str:
+    """What the template asks for. SAM does not tell its makefile builds, but notes it beside them."""
+    notes = tomllib.loads((artifacts.parents[1] / "build.toml").read_text())
+    [architecture] = {note["architecture"] for note in notes["function_build_definitions"].values()}
+    return str(architecture)
+
+
 def fill(folder: Path, platform: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     say(f"Installing requirements.txt for {platform}, Python {PYTHON}")
@@ -39,7 +54,7 @@ def fill(folder: Path, platform: str) -> None:
     target = ["--python-version", PYTHON, "--python-platform", platform, "--target", str(folder)]
     uv("pip", "install", *options.split(), *target, "-r", "requirements.txt")
     for name in ("src/app", "migrations"):
-        shutil.copytree(ROOT / name, folder / Path(name).name)
+        shutil.copytree(ROOT / name, folder / Path(name).name, ignore=shutil.ignore_patterns(".*", "*~"))
     for pattern in LEFT_OUT.split():
         for path in sorted(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -53,7 +68,7 @@ def compile_all(folder: Path) -> None:
     """
     say("Compiling")
     python = uv("python", "find", "--system", PYTHON).strip()
-    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
+    options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
     fixed = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     subprocess.run([python, "-m", "compileall", *options, str(folder)], env=fixed, check=True)
 

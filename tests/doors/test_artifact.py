@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.artifact
 MACHINES = {"arm64": 183, "x86_64": 62}
 
 
+@cache
 def build(architecture: str) -> Path:
     done = subprocess.run(
         ["make", "-s", "build", f"ARCH={architecture}"], cwd=ROOT, capture_output=True, text=True

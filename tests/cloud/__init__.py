@@ -1,0 +1,1 @@
+"""The templates, as SAM CLI and CloudFormation read them."""
