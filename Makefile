@@ -16,6 +16,9 @@ help: ## this list
 dev: .venv/.ready ## serve on port 8000 with reload, on its own PostgreSQL
 	@$(OPS) dev
 
+lambda: .venv/.ready ## serve on port 3000 by the Lambda handler, in AWS's runtime emulator
+	@$(OPS) lambda
+
 demo: .venv/.ready ## 14 calls against any base URL: URL=.. EMAIL=.. PASSWORD=..
 	@$(OPS) demo
 
@@ -52,6 +55,10 @@ size: .venv/.ready ## lines against the budgets
 build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
 	@$(OPS) build
 
+# what `sam build` calls (template.yaml)
+build-ApiFunction: .venv/.ready
+	@$(OPS) build
+
 ## Change it
 format: .venv/.ready ## format and fix what can be fixed
 	@.venv/bin/ruff check --quiet --fix .
@@ -62,4 +69,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev demo psql migrate revision reset test check size build format lock
+.PHONY: FORCE help dev lambda demo psql migrate revision reset test check size build build-ApiFunction format lock

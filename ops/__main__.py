@@ -23,6 +23,14 @@ def dev() -> None:
     serve()
 
 
+@main.command("lambda")
+def lambda_() -> None:
+    """Serve by the Lambda handler in AWS's runtime emulator."""
+    from ops.emulator import serve
+
+    serve()
+
+
 @main.command()
 def demo() -> None:
     """Fourteen calls against URL, as EMAIL with PASSWORD."""

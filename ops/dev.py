@@ -30,13 +30,9 @@ ADMINISTRATOR = "admin@example.com"
 
 def serve() -> None:
     settings = environment.load()
-    port = free_port()
+    port = free_port("8000")
     end_on_signals()
-    with database() as (engine, where):
-        with alone(engine):
-            prepare(engine)
-            seed(engine, port)
-        engine.dispose()
+    with prepared(port) as where:
         threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
         uvicorn.run(
             "app.entrypoints.container:app",
@@ -48,6 +44,17 @@ def serve() -> None:
             log_level="warning",
             server_header=False,
         )
+
+
+@contextmanager
+def prepared(port: int) -> Iterator[str]:
+    """The database, running, migrated and with an administrator; and where it is, in words."""
+    with database() as (engine, where):
+        with alone(engine):
+            prepare(engine)
+            seed(engine, port)
+        engine.dispose()
+        yield where
 
 
 @contextmanager
@@ -118,8 +125,9 @@ def greet(settings: Settings, port: int, where: str) -> None:
     say("\n  Ctrl-C stops everything.\n")
 
 
-def free_port() -> int:
-    given = os.environ.get("PORT") or "8000"
+def free_port(default: str) -> int:
+    """PORT, or the default, when nothing else has it. A fault ends the program."""
+    given = os.environ.get("PORT") or default
     if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65536):
         fail(f"PORT={given} is no port; set it to a number from 1 to 65535")
     with socket.socket() as probe:
@@ -127,8 +135,8 @@ def free_port() -> int:
         try:
             probe.bind(("127.0.0.1", int(given)))
         except OSError as error:
-            reason = f"{error.strerror}; an earlier make dev?"
-            fail(f"port {given} cannot be used ({reason}); try make dev PORT={int(given) + 1}")
+            reason = f"{error.strerror}; does an earlier start still run?"
+            fail(f"port {given} cannot be used ({reason}); try another: PORT={int(given) + 1}")
     return int(given)
 
 

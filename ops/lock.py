@@ -12,11 +12,17 @@ from ops.terminal import fail, say
 
 # in this order: each file keeps to the versions of the one before
 FILES = {
-    "requirements.txt": ["--python-version=3.11"],
-    "requirements/container.txt": ["--python-version=3.11", "--extra=container", "-c=requirements.txt"],
-    "requirements/dev.txt": [
-        "--python-version=3.11", "--extra=container", "--group=dev", "-c=requirements/container.txt"
+    "requirements.txt": ["pyproject.toml", "--python-version=3.11"],
+    "requirements/container.txt": [
+        "pyproject.toml", "--python-version=3.11", "--extra=container", "-c=requirements.txt"
     ],
+    "requirements/dev.txt": [
+        "pyproject.toml", "--python-version=3.11", "--extra=container", "--group=dev",
+        "-c=requirements/container.txt"
+    ],
+    # on Lambda's Python, each in an environment of its own: SAM CLI, and Lambda's side of a function
+    "requirements/sam.txt": ["--python-version=3.13", "--group=sam"],
+    "requirements/runtime.txt": ["--python-version=3.13", "--group=runtime"],
     # only programs are taken from this one, so nothing that its Python code would need
     "requirements/postgres-17.txt": ["--python-version=3.13", "--group=postgres-17", "--no-deps"],
 }  # fmt: skip
@@ -37,9 +43,8 @@ def compile_requirements(*, check: bool) -> None:
 
 def compile_one(copy: Path, name: str, *, check: bool) -> bool:
     """Whether the file changed."""
-    source = ["pyproject.toml"] if "--no-deps" not in FILES[name] else []
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes",
-               "--custom-compile-command", "make lock", *FILES[name], *source, "-o", name]  # fmt: skip
+               "--custom-compile-command", "make lock", *FILES[name], "-o", name]  # fmt: skip
     if os.environ.get("UPGRADE"):
         command.append("--upgrade")
     subprocess.run(command, cwd=copy, check=True)

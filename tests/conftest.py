@@ -4,10 +4,13 @@ import asyncio
 import io
 import json
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -29,6 +32,7 @@ from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
 from ops import migrations
 from tests import scratch
+from tests.checkout import Checkout, copy_checkout
 from tests.doors.lambda_door import LambdaTransport
 from tests.people import ADMIN, Person, sign_in, sign_up
 
@@ -180,3 +184,13 @@ def lines() -> Iterator[LogLines]:
     handler.addFilter(lambda record: record.name != "httpx2")  # the test's own client
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     root.handlers[:], root.level = before
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, server: URL) -> Iterator[Checkout]:
+    checkout = Checkout(copy_checkout(tmp_path / "a checkout"))
+    yield checkout
+    for process in checkout.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
