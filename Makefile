@@ -48,6 +48,9 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 	@$(RUN) -m ops lock --check
 	@$(RUN) -m pytest --quiet tests/migrations
 
+bench: .venv/.ready ## cold starts and warm calls beside two peers, in turns (PAIRS=9)
+	@$(RUN) -m bench
+
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size
 
@@ -69,4 +72,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda demo psql migrate revision reset test check size build build-ApiFunction format lock
+.PHONY: FORCE help dev lambda demo psql migrate revision reset test check bench size build build-ApiFunction format lock

@@ -64,11 +64,11 @@ def environment_of(name: str) -> Path:
 
 @contextmanager
 def function(
-    folder: Path, handler: str, seconds: int = SECONDS, log: IO[bytes] | None = None
+    folder: Path, handler: str, *, seconds: int = SECONDS, log: IO[bytes] | None = None, level: str = "error"
 ) -> Iterator[str]:
     """A running function, from a folder such as the artifact's; gives the address that invokes it.
 
-    It has the settings that this process has, and `seconds` for each answer.
+    It has the settings that this process has, and `seconds` for each answer. `level` is the emulator's own.
     """
     port, own = unused_port(), unused_port()
     if EMULATED:
@@ -76,7 +76,7 @@ def function(
         ports = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}",
                  "--runtime-api-address", f"127.0.0.1:{own}"]  # fmt: skip
         python = str(environment_of("runtime") / "bin/python")
-        command = [str(emulator), "--log-level", "error", *ports, python, "-m", "awslambdaric", handler]
+        command = [str(emulator), "--log-level", level, *ports, python, "-m", "awslambdaric", handler]
         variables = lambda_variables(folder, seconds)
     else:
         command = [sys.executable, "-m", "ops.in_process", str(port), handler]
