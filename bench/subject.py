@@ -10,7 +10,7 @@ import sys
 import time
 from importlib import import_module
 
-module, _, name = sys.argv[1].rpartition(".")
+module, name = sys.argv[1].rsplit(".", 1)
 handler = getattr(import_module(module), name)
 medians = {}
 for measure, call in json.load(sys.stdin).items():

@@ -14,7 +14,7 @@ from app.foundation.logs import set_up_logs
 from app.foundation.middleware import Cors, EveryAnswer, LastResort
 from app.foundation.settings import Settings, load_settings
 from app.resources import RESOURCES
-from app.resources.sessions.service import load_caller
+from app.resources.sessions.service import end_all, load_caller
 
 
 class Api(FastAPI):
@@ -47,6 +47,7 @@ def create_app(settings: Settings, make_session: Callable[[], Session]) -> FastA
     app.state.settings = settings
     app.state.make_session = make_session
     app.state.load_caller = load_caller
+    app.state.end_sessions = end_all
     for router in RESOURCES:
         app.include_router(router)
     errors.register(app)

@@ -43,6 +43,22 @@ def test_a_problem_is_text_for_every_kind(lambda_handler: Handler, kind: str) ->
     assert json.loads(answer["body"])["code"] == "not_found"
 
 
+@pytest.mark.parametrize("kind", ["http-api", "rest-api", "load-balancer", "function-url"])
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("Host", "[::1]:8000"), ("host", "a:b"), ("host", f"a:{'1' * 5000}"), ("X-Forwarded-Port", "none")],
+)
+def test_a_host_that_is_none_is_answered_too(
+    lambda_handler: Handler, kind: str, header: str, value: str
+) -> None:
+    asked = event(f"{kind}-version")
+    for part in ("headers", "multiValueHeaders"):
+        if part in asked:
+            kept = {name: given for name, given in asked[part].items() if name.lower() != header.lower()}
+            asked[part] = kept | {header: value if part == "headers" else ["good", value]}
+    assert lambda_handler(asked)["statusCode"] == 200
+
+
 def test_the_events_sign_up_and_in(lambda_handler: Handler) -> None:
     assert lambda_handler(event("http-api-create-user"))["statusCode"] == 201
     answer = lambda_handler(event("http-api-sign-in"))

@@ -1,5 +1,6 @@
 """AWS Lambda's door: an event of API Gateway (HTTP or REST), a load balancer or a function URL -> app."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,9 +22,24 @@ async def run_here(function: Callable[..., Result], *arguments: Any, **_: Any) -
     return function(*arguments)
 
 
+# what Mangum can read; on anything else it raises before the application is asked
+READABLE = {"host": re.compile(r"[^:]*(:[0-9]{1,5})?"), "x-forwarded-port": re.compile("[0-9]{1,5}")}
+
+
+class Door(Mangum):
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """A Host such as [::1]:8000 is left out, as nothing here needs it; a load balancer passes on any."""
+        for part in ("headers", "multiValueHeaders"):
+            for name, value in list((event.get(part) or {}).items()):
+                pattern = READABLE.get(name.lower())
+                if pattern and not pattern.fullmatch(value if isinstance(value, str) else value[-1]):
+                    del event[part][name]
+        return super().__call__(event, context)
+
+
 def make_handler(app: FastAPI) -> Mangum:
     """No lifespan: Mangum would run it around every invocation. Problems are text, which a REST API needs."""
-    return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
+    return Door(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
 
 
 anyio.to_thread.run_sync = run_here  # type: ignore[assignment]  # the one patch of somebody else's module

@@ -39,6 +39,8 @@ class Caller:
 
 # (database session, user id, session id) -> the caller, or None if they may not call; api.py hands it over
 LoadCaller = Callable[[Session, UUID, UUID], Caller | None]
+# (database session, user id); likewise
+EndSessions = Callable[[Session, UUID], None]
 
 bearer = OAuth2PasswordBearer(tokenUrl="v1/auth/token", auto_error=False)
 

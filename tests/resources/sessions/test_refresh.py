@@ -98,6 +98,11 @@ def test_a_deactivated_user_refreshes_nothing(
 ) -> None:
     admin.call("PATCH", f"/v1/users/{ada.id}", json={"active": False})
     problem(refresh(client, tokens["refresh_token"]), 401, "refresh_refused")
+    # nor does it come back with them
+    admin.call("PATCH", f"/v1/users/{ada.id}", json={"active": True})
+    problem(refresh(client, tokens["refresh_token"]), 401, "refresh_refused")
+    problem(me(client, tokens["access_token"]), 401, "token_refused")
+    assert admin.call("GET", "/v1/users/me").status_code == 200
 
 
 def test_a_deleted_user_leaves_no_session(
@@ -105,6 +110,20 @@ def test_a_deleted_user_leaves_no_session(
 ) -> None:
     assert admin.call("DELETE", f"/v1/users/{ada.id}").status_code == 204
     assert {row.user_id.hex for row in session.query(SignIn)} == {admin.id.replace("-", "")}
+
+
+def test_an_invented_token_ends_nothing(client: Client, tokens: dict[str, Any]) -> None:
+    """The id of a session is no secret: it stands in every access token."""
+    token = tokens["refresh_token"]
+    invented = [
+        token[:-1] + ("0" if token[-1] != "0" else "1"),
+        token[:33] + "x" * 107,
+        token[:33],
+        f"{token}0",
+    ]
+    for each in invented:
+        problem(refresh(client, each), 401, "refresh_refused")
+    assert refresh(client, token).status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", "x", ".", f"{'0' * 32}.x", "\x00.\x00"])

@@ -33,10 +33,10 @@ def get_user(session: Session, session_id: UUID, user_id: UUID) -> User | None:
 
 
 def rotate(session: Session, sign_in: SignIn, new_hash: str, expires_at: datetime) -> bool:
-    """False if another request did so since `sign_in` was read."""
+    """False if another request did so, or ended the session, since `sign_in` was read."""
     change = (
         update(SignIn)
-        .where(SignIn.id == sign_in.id, SignIn.refresh_hash == sign_in.refresh_hash)
+        .where(SignIn.id == sign_in.id, SignIn.refresh_hash == sign_in.refresh_hash, live())
         .values(refresh_hash=new_hash, expires_at=expires_at)
         .returning(SignIn.id)
         .execution_options(synchronize_session=False)
@@ -46,6 +46,10 @@ def rotate(session: Session, sign_in: SignIn, new_hash: str, expires_at: datetim
 
 def revoke(session: Session, session_id: UUID) -> None:
     revoke_where(session, SignIn.id == session_id)
+
+
+def revoke_all(session: Session, user_id: UUID) -> None:
+    revoke_where(session, SignIn.user_id == user_id)
 
 
 def revoke_others(session: Session, user_id: UUID, kept: UUID) -> None:

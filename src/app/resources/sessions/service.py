@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.foundation.auth import Caller, make_token
+from app.foundation.database import new_id
 from app.foundation.settings import Settings
 from app.resources.sessions import repository
 from app.resources.sessions.errors import BadCredentials, RefreshedMeanwhile, RefreshRefused, RefreshReused
@@ -23,21 +24,22 @@ def sign_in(session: Session, settings: Settings, email: str, password: str) -> 
     user = users.authenticate(session, email, password)
     if user is None:
         raise BadCredentials
-    secret = new_secret()
-    new = SignIn(user_id=user.id, refresh_hash=hash_of(secret), expires_at=expiry(settings))
+    new = SignIn(id=new_id(), user_id=user.id, expires_at=expiry(settings))
+    secret = new_secret(settings, new.id)
+    new.refresh_hash = hash_of(secret)
     return token(settings, repository.add(session, new), secret)
 
 
 def refresh(session: Session, settings: Settings, refresh_token: str) -> Token:
     """Rotates: each refresh token is good once. Raises RefreshRefused, RefreshReused, RefreshedMeanwhile."""
-    session_id, given = split(refresh_token)
+    session_id, given = split(settings, refresh_token)
     current = repository.get_live(session, session_id)
     if current is None:
         raise RefreshRefused
     if not hmac.compare_digest(current.refresh_hash, hash_of(given)):
         repository.revoke(session, session_id)
         raise RefreshReused
-    secret = new_secret()
+    secret = new_secret(settings, session_id)
     if not repository.rotate(session, current, hash_of(secret), expiry(settings)):
         raise RefreshedMeanwhile
     return token(settings, current, secret)
@@ -65,16 +67,34 @@ def token(settings: Settings, sign_in: SignIn, secret: str) -> Token:
     return Token(access_token=access, expires_in=seconds, refresh_token=f"{sign_in.id.hex}.{secret}")
 
 
-def split(refresh_token: str) -> tuple[UUID, str]:
-    session_id, _, secret = refresh_token.partition(".")
+def end_all(session: Session, user_id: UUID) -> None:
+    """Every session of a user, for good."""
+    repository.revoke_all(session, user_id)
+
+
+def split(settings: Settings, refresh_token: str) -> tuple[UUID, str]:
+    """The session and the secret of a token made here. Raises RefreshRefused.
+
+    An invented one ends nothing: whoever knows a session's id could end it otherwise.
+    """
+    first, _, secret = refresh_token.partition(".")
     try:
-        return UUID(session_id), secret
+        session_id = UUID(first)
     except ValueError:
         raise RefreshRefused from None
+    if not hmac.compare_digest(secret.encode(), signed(settings, session_id, secret[:43]).encode()):
+        raise RefreshRefused
+    return session_id, secret
 
 
-def new_secret() -> str:
-    return secrets.token_urlsafe(32)
+def new_secret(settings: Settings, session_id: UUID) -> str:
+    return signed(settings, session_id, secrets.token_urlsafe(32))
+
+
+def signed(settings: Settings, session_id: UUID, random: str) -> str:
+    """43 characters of 256 random bits, and the mark that they were drawn here, for this session."""
+    key = settings.secret_key.get_secret_value().encode()
+    return random + hmac.new(key, f"refresh {session_id} {random}".encode(), sha256).hexdigest()
 
 
 def hash_of(secret: str) -> str:

@@ -46,8 +46,10 @@ def read_user(user_id: UUID, session: SessionDep, _: Administrator) -> User:
 
 
 @router.patch("/{user_id}", response_model=UserOut)
-def change_user(user_id: UUID, changes: UserChange, session: SessionDep, _: Administrator) -> User:
-    return service.change(session, user_id, changes)
+def change_user(
+    user_id: UUID, changes: UserChange, session: SessionDep, _: Administrator, request: Request
+) -> User:
+    return service.change(session, user_id, changes, request.app.state.end_sessions)
 
 
 @router.delete("/{user_id}", status_code=204)

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import validate_email
 from sqlalchemy.orm import Session
 
-from app.foundation.auth import Caller
+from app.foundation.auth import Caller, EndSessions
 from app.foundation.paging import Page
 from app.foundation.passwords import hash_password, password_matches
 from app.foundation.settings import Settings
@@ -38,12 +38,16 @@ def page(session: Session, cursor: UUID | None, limit: int) -> Page[UserOut]:
     return Page(items=items, next=items[-1].id if len(users) > limit else None)
 
 
-def change(session: Session, user_id: UUID, changes: ProfileChange) -> User:
-    """Raises UserNotFound, EmailTaken, LastAdministrator."""
+def change(
+    session: Session, user_id: UUID, changes: ProfileChange, end_sessions: EndSessions | None = None
+) -> User:
+    """Deactivating ends the user's sessions. Raises UserNotFound, EmailTaken, LastAdministrator."""
     user = get(session, user_id)
     values: dict[str, Any] = changes.model_dump(exclude_unset=True)
     if values.get("role", "admin") != "admin" or values.get("active") is False:
         keep_an_administrator(session, user)
+    if end_sessions and values.get("active") is False:
+        end_sessions(session, user_id)
     return repository.change(session, user, values)
 
 
