@@ -29,6 +29,15 @@ psql: .venv/.ready ## open the database
 migrate: .venv/.ready ## bring the database to the newest revision
 	@$(OPS) migrate
 
+plan: .venv/.ready ## the SQL that `make migrate` would run
+	@$(OPS) plan
+
+downgrade: .venv/.ready ## back to a revision, after asking: TO=-1
+	@$(OPS) downgrade
+
+seed: .venv/.ready ## the first administrator: EMAIL=.. PASSWORD=..
+	@$(OPS) seed
+
 revision: .venv/.ready ## write a revision from the models: m="add age to users"
 	@$(OPS) revision
 
@@ -72,4 +81,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda demo psql migrate revision reset test check bench size build build-ApiFunction format lock
+.PHONY: FORCE help dev lambda demo psql migrate plan downgrade seed revision reset test check bench size build build-ApiFunction format lock

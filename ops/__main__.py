@@ -63,9 +63,43 @@ def migrate() -> None:
     from ops.dev import database
 
     environment.load()
-    with database() as (engine, _):
-        migrations.upgrade(engine)
-        say("The database is at the newest revision.")
+    with database():
+        migrations.upgrade()
+
+
+@main.command()
+def plan() -> None:
+    """The SQL that `make migrate` would run."""
+    from ops import migrations
+    from ops.dev import database
+
+    environment.load()
+    with database():
+        for step in migrations.ask("plan")["plan"] or [{"id": "none", "phase": "is pending", "sql": ""}]:
+            say(f"-- {step['id']} {step['phase']}\n{step['sql']}\n")
+
+
+@main.command()
+def downgrade() -> None:
+    """Back to revision TO, or one step with TO=-1."""
+    from ops import migrations
+    from ops.dev import database
+
+    environment.load()
+    with database():
+        migrations.downgrade(os.environ.get("TO") or fail("where to? make downgrade TO=-1, or TO=<revision>"))
+
+
+@main.command()
+def seed() -> None:
+    """The first administrator: EMAIL, PASSWORD."""
+    from ops import migrations
+    from ops.dev import database
+
+    environment.load()
+    with database():
+        answer = migrations.ask("seed", email=os.environ.get("EMAIL"), password=os.environ.get("PASSWORD"))
+        say("The administrator is made." if answer["seeded"] else "There is an administrator already.")
 
 
 @main.command()
@@ -79,7 +113,7 @@ def revision() -> None:
         fail('what changes? make revision m="add age to users"')
     environment.load()
     with database() as (engine, _):
-        migrations.upgrade(engine)
+        migrations.upgrade()
         say(f"Read it, then run `make migrate`: {migrations.new_revision(engine, message)}")
 
 

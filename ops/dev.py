@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.foundation.database import make_engine
 from app.foundation.errors import ApiError
-from app.foundation.schema import found_revision, history, verdict
+from app.foundation.schema import standing
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.service import seed_administrator
 from ops import environment, postgres
@@ -89,11 +89,10 @@ def reach(engine: Engine) -> Engine:
 def prepare(engine: Engine) -> None:
     """Migrates; in a process of its own, so that a start with nothing to do never imports Alembic."""
     with Session(engine) as session:
-        found = found_revision(session)
-    state = verdict(found, history())
-    if state == "ahead":
-        fail(f"the database is at revision {found}, newer than this code; `make reset` forgets it")
-    if state == "current":
+        found = standing(session)
+    if found.verdict in {"ahead", "diverged"}:
+        fail(f"the database is at revision {found.revision}, not of this code; `make reset` forgets it")
+    if found.verdict == "current" and not found.pending:
         return
     if subprocess.run([sys.executable, "-m", "ops", "migrate"], check=False).returncode:
         fail("the database could not be migrated: see the lines above")

@@ -1,41 +1,60 @@
-"""Alembic from the shell: upgrade, new revisions, and the history that the application carries."""
+"""The schema from the shell: what the migration function does, and writing revisions."""
 
+import getpass
 import json
 import logging
+import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from app.foundation import schema
 from app.foundation.schema import HISTORY
+from app.foundation.settings import load_settings
+from app.migration.actions import Answer, Call, act
+from app.migration.errors import Refused
+from app.migration.scripts import Scripts
 from ops.environment import ROOT
-from ops.terminal import fail
+from ops.terminal import fail, say
+
+
+def ask(action: str, **fields: Any) -> Answer:
+    """The answer to an action; a line for each step. A refusal ends the program."""
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("app.migration").setLevel(logging.INFO)
+    try:
+        return act(Call(load_settings(), invoker=getpass.getuser()), {"action": action} | fields)
+    except Refused as error:
+        fail(str(error))
+
+
+def upgrade() -> None:
+    answer = ask("upgrade")
+    if answer["held"]:
+        say(f"Held until older releases are out of service: {', '.join(answer['held'])}")
+    say(f"The database is at revision {answer['to']}: {answer['verdict']}.")
+
+
+def downgrade(to: str) -> None:
+    """After asking: it may drop data."""
+    found = ask("history")
+    parents = {revision["id"]: revision["parent"] or "base" for revision in found["revisions"]}
+    target = parents.get(found["to"], to) if to == "-1" else to
+    asked = f"This takes back every revision after {target}, with what only they hold. Type yes to go on: "
+    if not os.environ.get("YES") and (not sys.stdin.isatty() or input(asked) != "yes"):
+        fail("nothing was changed; YES=yes answers for you")
+    answer = ask("downgrade", to=to, confirm=target, lose_data=True)
+    say(f"The database is at revision {answer['to'] or 'base'}.")
 
 
 def config(connection: Connection | None = None) -> Config:
     made = Config(toml_file=str(ROOT / "pyproject.toml"), stdout=sys.stderr)
     made.attributes["connection"] = connection
     return made
-
-
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Brings the database to `revision`, a line for each step."""
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("alembic.runtime.migration").addFilter(lambda record: "Running" in record.msg)
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
-    with engine.connect() as connection:
-        try:
-            command.upgrade(config(connection), revision)
-        except CommandError as error:
-            fail(f"{error}. The database may have been migrated by newer code.")
-        except DBAPIError as error:
-            fail(f"the database refused a step, and is as before it: {' '.join(str(error.orig).split())}")
 
 
 def new_revision(engine: Engine, message: str) -> str:
@@ -50,10 +69,8 @@ def new_revision(engine: Engine, message: str) -> str:
 
 
 def history() -> list[dict[str, Any]]:
-    """Every revision, oldest first: id and parent."""
-    scripts = ScriptDirectory.from_config(config())
-    newest_first = scripts.walk_revisions()
-    return [{"id": each.revision, "parent": each.down_revision} for each in newest_first][::-1]
+    """Every revision, oldest first: id, parent and phase."""
+    return [asdict(revision) for revision in Scripts().known]
 
 
 def write_history() -> None:

@@ -23,7 +23,7 @@ def measures() -> list[tuple[str, int, int]]:
     )
     return [
         ("src/app, lines", lines("src/app/**/*.py"), 3000),
-        ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1200),
+        ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1800),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
         ("template.yaml, lines", lines("template.yaml"), 450),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 20),

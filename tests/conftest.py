@@ -30,7 +30,6 @@ from app.foundation.logs import set_up_logs
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
-from ops import migrations
 from tests import scratch
 from tests.checkout import Checkout, copy_checkout
 from tests.doors.lambda_door import LambdaTransport
@@ -51,9 +50,7 @@ def server() -> Iterator[URL]:
 def migrated(server: URL) -> Iterator[URL]:
     """A database at the newest revision. Nothing is ever committed to it."""
     with scratch.database(server) as url:
-        engine = make_engine(url)
-        migrations.upgrade(engine)
-        engine.dispose()
+        scratch.upgrade(url)
         yield url
 
 

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from app.foundation.database_url import postgresql_url
+from app.foundation.settings import Settings
+from app.migration.actions import Call, act
 from ops.environment import DATA
 from ops.postgres import Postgres, chosen_major, libpq
 
@@ -39,6 +42,12 @@ def database(on: URL, template: str = "template0") -> Iterator[URL]:
         yield on.set(database=name)
     finally:
         run(on, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def upgrade(url: URL) -> None:
+    """To the newest revision, as `make migrate` does."""
+    given = SecretStr(url.render_as_string(hide_password=False))
+    act(Call(Settings(environment="test", database_url=given)), {"action": "upgrade"})
 
 
 def run(on: URL, statement: psycopg.sql.Composed) -> None:

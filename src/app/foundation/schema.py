@@ -1,44 +1,81 @@
-"""The revision of the schema that this code was built for, and the one that the database has."""
+"""Where a database's schema stands for this code; needs no Alembic."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 HISTORY = Path(__file__).parents[1] / "revisions.json"
 
+Verdict = Literal["empty", "behind", "current", "ahead", "diverged"]
 
-Verdict = Literal["empty", "behind", "current", "ahead"]
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """`expand` adds what older code can live with; `contract` takes away what only older code used."""
+
+    id: str
+    parent: str | None
+    phase: Literal["expand", "contract"] = "expand"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    verdict: Verdict
+    revision: str | None = None
+    pending: tuple[str, ...] = ()
+    """To be applied, oldest first; while `current`, those that wait for a contract step."""
+    broken_by: tuple[str, ...] = ()
+    """Contract steps that newer code made: this code misses what they took away."""
+
+    @property
+    def works(self) -> bool:
+        """Whether this code can do its work there."""
+        return self.verdict in {"current", "ahead"} and not self.broken_by
 
 
 @cache
-def history() -> list[str]:
-    """The revisions of revisions.json, which `make revision` writes, oldest first."""
-    return [revision["id"] for revision in json.loads(HISTORY.read_text())]
+def history() -> tuple[Revision, ...]:
+    """The revisions this code knows, oldest first: revisions.json, which `make revision` writes."""
+    return tuple(Revision(**revision) for revision in json.loads(HISTORY.read_text()))
 
 
 def expected_revision() -> str | None:
-    return history()[-1] if history() else None
+    return history()[-1].id if history() else None
 
 
-def verdict(found: str | None, known: list[str]) -> Verdict:
-    """Where a database at `found` stands for code that knows `known`.
+def stand(known: Sequence[Revision], recorded: Mapping[str, Revision], found: Sequence[str]) -> Standing:
+    """For code that knows `known`, on a database whose ledger holds `recorded` and that is at `found`."""
+    if not found:
+        return Standing("empty", pending=tuple(revision.id for revision in known))
+    if len(found) > 1:
+        return Standing("diverged", ", ".join(found))
+    [at] = found
+    ids = [revision.id for revision in known]
+    if at in ids:
+        left = known[ids.index(at) + 1 :]
+        state: Verdict = "behind" if left and left[0].phase == "expand" else "current"
+        return Standing(state, at, tuple(revision.id for revision in left))
+    newer = []
+    row = recorded.get(at)
+    while row and row.id not in ids:
+        newer.append(row)
+        row = recorded.get(row.parent or "")
+    if not row or row.id != ids[-1]:
+        return Standing("diverged", at)
+    return Standing("ahead", at, broken_by=tuple(each.id for each in newer[::-1] if each.phase == "contract"))
 
-    An unknown revision was made by newer code, so the database is ahead.
-    """
-    if found is None:
-        return "empty"
-    if found not in known:
-        return "ahead"
-    return "current" if found == known[-1] else "behind"
 
-
-def found_revision(session: Session) -> str | None:
-    """What Alembic last recorded; None in a database that was never migrated."""
-    if session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        return None
-    found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+def standing(session: Session | Connection, known: Sequence[Revision] | None = None) -> Standing:
+    """Of the session's database, for this code, or for one that knows `known`."""
+    tables = session.execute(text("SELECT to_regclass('alembic_version'), to_regclass('schema_revisions')"))
+    versions, ledger = tables.one()
+    found = session.scalars(text("SELECT version_num FROM alembic_version")).all() if versions else []
+    query = text("SELECT revision, parent, phase FROM schema_revisions")
+    rows = session.execute(query).all() if ledger else []
+    return stand(history() if known is None else known, {row[0]: Revision(*row) for row in rows}, found)

@@ -1,6 +1,7 @@
 """Every setting, read from the environment and refused with a line that names the fix."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -51,6 +52,11 @@ class Settings(BaseSettings):
     db_user: str = "app"
     db_password: SecretStr | None = None
 
+    admin_database_url: SecretStr | None = None
+    migrations_dir: Path | None = None
+    administrator_email: EmailStr | None = None
+    administrator_password: SecretStr | None = None
+
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     secret_key: SecretStr = SecretStr("")
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
@@ -81,6 +87,12 @@ class Settings(BaseSettings):
             port=self.db_port,
             database=self.db_name,
         )
+
+    @property
+    def admin_url(self) -> URL:
+        """The database, for who may make roles and databases in it."""
+        given = self.admin_database_url
+        return postgresql_url(given.get_secret_value()) if given else self.url
 
     @model_validator(mode="before")
     @classmethod
@@ -120,7 +132,7 @@ class Settings(BaseSettings):
                 )
         return origins
 
-    @field_validator("database_url")
+    @field_validator("database_url", "admin_database_url")
     @classmethod
     def check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Client
 from sqlalchemy import text
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app import NAME, VERSION
 from app.api import create_app
-from app.foundation.schema import expected_revision, verdict
+from app.foundation.schema import expected_revision
 from app.foundation.settings import Settings
 from tests.people import problem
 
@@ -37,15 +36,29 @@ def test_ready_tells_the_revision(client: Client) -> None:
 def test_ready_on_a_newer_schema(client: Client, session: Session) -> None:
     """A rollback must not stop at the readiness check."""
     with session.begin():
-        session.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
+        newer(session, "expand")
     assert client.get("/ready").json() == {"status": "ready", "schema": "ahead", "revision": "newer"}
 
 
-@pytest.mark.parametrize(
-    ("found", "state"), [(None, "empty"), ("a", "behind"), ("b", "current"), ("c", "ahead")]
-)
-def test_the_verdict(found: str | None, state: str) -> None:
-    assert verdict(found, ["a", "b"]) == state
+def test_not_ready_once_newer_code_took_something_away(client: Client, session: Session) -> None:
+    with session.begin():
+        newer(session, "contract")
+    detail = problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
+    assert detail == "Revision newer took away what this code uses: deploy newer code."
+
+
+def newer(session: Session, phase: str) -> None:
+    """A revision that this code does not know, after its last."""
+    row = {"parent": expected_revision(), "phase": phase}
+    session.execute(text("INSERT INTO schema_revisions VALUES ('newer', :parent, :phase)"), row)
+    session.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
+
+
+def test_not_ready_on_another_line_of_history(client: Client, session: Session) -> None:
+    with session.begin():
+        session.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+    detail = problem(client.get("/ready"), 503, "schema_not_ready")["detail"]
+    assert "at revision other (diverged)" in detail
 
 
 def test_not_ready_on_no_schema(client: Client, session: Session) -> None:

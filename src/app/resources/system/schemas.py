@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.foundation.schema import Verdict
+
 
 class Health(BaseModel):
     status: Literal["ok"] = "ok"
@@ -11,7 +13,7 @@ class Health(BaseModel):
 
 class Ready(BaseModel):
     status: Literal["ready"] = "ready"
-    schema_: Literal["current", "ahead"] = Field(alias="schema")
+    schema_: Verdict = Field(alias="schema")
     revision: str | None
 
 

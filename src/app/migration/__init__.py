@@ -1,0 +1,1 @@
+"""Moving the schema, by whichever door: the migration function, or `make migrate`."""

@@ -1,0 +1,155 @@
+"""Moving the schema up and down: what is asked, what may be done, and its record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError
+
+from app.foundation.schema import Revision, Standing
+from app.migration import ledger, phases
+from app.migration.errors import Refused
+from app.migration.scripts import BASE
+from app.migration.steps import RESERVE, Run, alone, said, step
+
+
+@dataclass(slots=True)
+class Moved:
+    before: Standing
+    after: Standing
+    applied: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    stopped: str | None = None
+
+
+def upgrade(run: Run, to: str | None = None, allow: Sequence[str] = (), reason: str | None = None) -> Moved:
+    """To the newest revision that may run, or to `to`. Raises Refused."""
+    if allow and not reason:
+        raise Refused('allowing a contract step needs a reason, which the ledger keeps: add "reason"')
+    before = run.standing()
+    refuse_diverged(before)
+    if before.verdict == "ahead" or (before.verdict == "current" and not before.pending):
+        return nothing(run, before, reason)
+    with alone(run):
+        before = run.standing()
+        refuse_diverged(before)
+        ledger.ensure(run.connection, run.scripts.known, before.revision)
+        plan = phases.plan(pending(run, before, to), allowed(run, before, allow))
+        if not plan.apply:
+            return nothing(run, before, reason, plan.held)
+        entry = ledger.Entry(run.connection, run.actor, "upgrade", before.revision, reason)
+        moved = move(run, entry, before, plan.apply, up=True)
+        moved.held = [revision.id for revision in plan.held]
+        return moved
+
+
+def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False) -> Moved:
+    """Back to revision `to`, one step with "-1". Raises Refused."""
+    before = run.standing()
+    if before.verdict == "ahead":
+        raise Refused(
+            f"the database is at {before.revision}, which newer code made; send this to the version of the "
+            "function that knows it: schema_ledger.function_version"
+        )
+    refuse_diverged(before)
+    undone = undoing(run, before, to)
+    target = undone[-1].parent or BASE
+    if confirm != target:
+        raise Refused(
+            f'this takes back {", ".join(each.id for each in undone)}; say so: "confirm": "{target}"'
+        )
+    if run.holds and not lose_data and (lossy := [each.id for each in undone if loses(run, each)]):
+        raise Refused(f'taking back {", ".join(lossy)} drops data; say so: "lose_data": true')
+    with alone(run):
+        if run.standing() != before:
+            raise Refused("the schema was moved meanwhile; look at it again")
+        ledger.ensure(run.connection, run.scripts.known, before.revision)
+        entry = ledger.Entry(run.connection, run.actor, "downgrade", before.revision)
+        return move(run, entry, before, undone, up=False)
+
+
+def release(run: Run) -> None:
+    """Records that this code has taken over the traffic, and the revisions it knows."""
+    with alone(run):
+        found = run.standing()
+        refuse_diverged(found)
+        if not found.works:
+            raise Refused(f"this code does not work on the database, which is {found.verdict}; upgrade first")
+        ledger.ensure(run.connection, run.scripts.known, found.revision)
+        entry = ledger.Entry(run.connection, run.actor, "released", found.revision)
+        entry.applied = [revision.id for revision in run.scripts.known]
+        entry.open()
+        entry.close(found.revision, "ok")
+
+
+def refuse_diverged(found: Standing) -> None:
+    if found.verdict == "diverged":
+        raise Refused(
+            f"the database is at {found.revision}, which is not on this code's line; nothing was done"
+        )
+
+
+def nothing(run: Run, found: Standing, note: str | None, held: Sequence[Revision] = ()) -> Moved:
+    if ledger.exists(run.connection):
+        entry = ledger.Entry(run.connection, run.actor, "upgrade", found.revision, note)
+        entry.open()
+        entry.close(found.revision, "ok")
+    waiting = [revision.id for revision in held] or list(found.pending)
+    return Moved(found, found, held=waiting)
+
+
+def pending(run: Run, found: Standing, to: str | None) -> list[Revision]:
+    left = [revision for revision in run.scripts.known if revision.id in found.pending]
+    if to is None:
+        return left
+    ids = [revision.id for revision in left]
+    if to not in ids:
+        raise Refused(f"revision {to} is not ahead of the database; these are: {', '.join(ids) or 'none'}")
+    return left[: ids.index(to) + 1]
+
+
+def allowed(run: Run, found: Standing, allow: Sequence[str]) -> list[str]:
+    contracts = [revision.id for revision in run.scripts.known if revision.phase == "contract"]
+    if unknown := sorted(set(allow) - set(contracts)):
+        raise Refused(f"no contract step: {', '.join(unknown)}; there are: {', '.join(contracts) or 'none'}")
+    if not run.holds or found.verdict == "empty":
+        return contracts
+    out_of_service = phases.released(run.connection, run.scripts.known)
+    run.connection.rollback()
+    return [*out_of_service, *allow]
+
+
+def undoing(run: Run, found: Standing, to: str) -> list[Revision]:
+    """From the newest applied back to the one after `to`."""
+    applied = [revision for revision in run.scripts.known if revision.id not in found.pending][::-1]
+    if not found.revision or not applied:
+        raise Refused("the database has no revision to take back")
+    if to == "-1":
+        return applied[:1]
+    targets = [revision.parent or BASE for revision in applied]
+    if to not in targets:
+        raise Refused(f"revision {to} is not behind the database; these are: {', '.join(targets)}, -1")
+    return applied[: targets.index(to) + 1]
+
+
+def loses(run: Run, revision: Revision) -> bool:
+    sql = run.scripts.sql(revision, up=False).upper()
+    return any(words in sql for words in ("DROP TABLE", "DROP COLUMN", "DELETE FROM", "TRUNCATE"))
+
+
+def move(run: Run, entry: ledger.Entry, before: Standing, steps: Sequence[Revision], *, up: bool) -> Moved:
+    entry.open()
+    moved = Moved(before, before, entry.applied)
+    try:
+        for revision in steps:
+            if run.left() < RESERVE:
+                moved.stopped = f"{run.left():.0f} s are left; invoke it again to go on"
+                break
+            step(run, entry, revision, up=up)
+    except (Refused, DBAPIError) as error:
+        after = run.standing()
+        entry.close(after.revision, "failed", said(error))
+        done = f"after {len(entry.applied)} of {len(steps)} steps the database is at {after.revision or BASE}"
+        raise Refused(f"revision {revision.id}: {said(error)}; {done}") from error
+    moved.after = run.standing()
+    entry.close(moved.after.revision, "stopped" if moved.stopped else "ok")
+    return moved

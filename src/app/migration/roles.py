@@ -1,0 +1,103 @@
+"""Who may do what in the database: `migrator` owns the schema, `app` uses its rows."""
+
+import re
+from collections.abc import Sequence
+
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import Connection, text
+
+from app.migration.errors import Refused
+
+APP, MIGRATOR, IAM = "app", "migrator", "rds_iam"
+# previews alone are made and dropped
+PREVIEW = re.compile(r"preview_[a-z0-9_]{1,50}")
+
+
+def bootstrap(connection: Connection) -> list[str]:
+    """Makes the roles and what they may; again, it changes nothing. What it made; raises Refused.
+
+    For who may make roles. With IAM sign-in (the role rds_iam exists) a member of rds_iam cannot sign in by
+    password any more, and PostgreSQL 16 and later make who creates a role a member of it: so it is refused
+    to one who would be locked out ("IAM database authentication", Amazon RDS User Guide).
+    """
+    iam = role_exists(connection, IAM)
+    made = missing(connection)
+    if iam and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):
+        raise Refused(
+            f"granting {IAM} would end password sign-in for the user that does it; let that user sign in "
+            "with IAM (MasterUserAuthenticationType: iam-db-auth)"
+        )
+    database = connection.scalar(text("SELECT current_database()"))
+    for role in made:
+        run(connection, "CREATE ROLE {} LOGIN", role)
+    if iam:
+        for role in (MIGRATOR, APP):
+            run(connection, f"GRANT {IAM} TO {{}}", role)
+    if not connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
+        run(connection, "GRANT {} TO CURRENT_USER", MIGRATOR)  # to give it what this user owns
+    run(connection, "GRANT CONNECT ON DATABASE {} TO {}, {}", str(database), APP, MIGRATOR)
+    run(connection, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    run(connection, "GRANT USAGE, CREATE ON SCHEMA public TO {}", MIGRATOR)
+    run(connection, "GRANT USAGE ON SCHEMA public TO {}", APP)
+    own_everything(connection)
+    for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+        run(connection, f"GRANT {rights} ON ALL {kind} IN SCHEMA public TO {{}}", APP)
+        defaults = "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public"
+        run(connection, f"{defaults} GRANT {rights} ON {kind} TO {{}}", MIGRATOR, APP)
+    return made
+
+
+def missing(connection: Connection) -> list[str]:
+    """The roles that are not there."""
+    return [role for role in (MIGRATOR, APP) if not role_exists(connection, role)]
+
+
+def own_everything(connection: Connection) -> None:
+    """What was made before there were roles goes to the migrator."""
+    tables = connection.scalars(
+        text(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> :owner "
+            "ORDER BY tablename"
+        ),
+        {"owner": MIGRATOR},
+    ).all()
+    for table in tables:
+        run(connection, "ALTER TABLE public.{} OWNER TO {}", table, MIGRATOR)
+
+
+def create_database(connection: Connection, name: str) -> None:
+    """Raises Refused."""
+    check_preview(name)
+    if name in databases(connection):
+        raise Refused(f"the database {name} is there already")
+    run(connection, "CREATE DATABASE {}", name)
+
+
+def drop_database(connection: Connection, name: str, confirm: str | None) -> None:
+    """Raises Refused."""
+    check_preview(name)
+    if name not in databases(connection):
+        raise Refused(f"there is no database {name}; there are: {', '.join(databases(connection))}")
+    if confirm != name:
+        raise Refused(f'this drops {name} with all its rows; say so: "confirm": "{name}"')
+    run(connection, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def check_preview(name: str) -> None:
+    if not PREVIEW.fullmatch(name):
+        raise Refused(f"{name} is no preview's database; such a name is preview_ and then a-z, 0-9 or _")
+
+
+def databases(connection: Connection) -> Sequence[str]:
+    query = text("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY datname")
+    return connection.scalars(query).all()
+
+
+def role_exists(connection: Connection, role: str) -> bool:
+    query = text("SELECT count(*) FROM pg_roles WHERE rolname = :role")
+    return bool(connection.scalar(query, {"role": role}))
+
+
+def run(connection: Connection, statement: str, *names: str) -> None:
+    composed: Composed = SQL(statement).format(*map(Identifier, names))
+    connection.exec_driver_sql(composed.as_string())

@@ -1,0 +1,87 @@
+"""The revisions' scripts, as Alembic runs them."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from app.foundation.schema import Revision
+from app.migration.errors import Refused
+
+PACKAGE = Path(__file__).parents[1]
+# beside the package in the artifact, one folder higher in a checkout
+FOLDERS = (PACKAGE.parent / "migrations", PACKAGE.parents[1] / "migrations")
+BASE = "base"
+
+# (revision, whether it was applied rather than taken back); called in the revision's own transaction
+OnApply = Callable[[Revision, bool], None]
+
+
+class Scripts:
+    """Those in `folder`. Raises Refused unless they follow one another in one line."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        found = [each for each in ([folder] if folder else FOLDERS) if (each / "env.py").exists()]
+        if not found:
+            raise Refused(f"no migrations in {folder or FOLDERS[0]}; set MIGRATIONS_DIR")
+        self.config = Config(stdout=sys.stderr)
+        self.config.set_main_option("script_location", str(found[0]).replace("%", "%%"))
+        self.directory = ScriptDirectory.from_config(self.config)
+        heads = self.directory.get_heads()
+        if len(heads) > 1:
+            raise Refused(f"several newest revisions: {', '.join(heads)}; make one follow the other")
+        self.modules = [script.module for script in self.directory.walk_revisions()][::-1]
+
+    @property
+    def known(self) -> tuple[Revision, ...]:
+        """Oldest first. `phase` is a name in the revision's file, "expand" where there is none."""
+        return tuple(
+            Revision(module.revision, module.down_revision, getattr(module, "phase", "expand"))
+            for module in self.modules
+        )
+
+    def titles(self) -> dict[str, str]:
+        return {module.revision: (module.__doc__ or "").strip() for module in self.modules}
+
+    def move(self, connection: Connection, revision: Revision, *, up: bool, on_apply: OnApply) -> None:
+        """One revision up, or back to before it, in a transaction of its own unless it says otherwise."""
+        self.config.attributes |= {
+            "connection": connection,
+            "on_apply": lambda **_: on_apply(revision, up),
+        }
+        if up:
+            command.upgrade(self.config, revision.id)
+        else:
+            command.downgrade(self.config, revision.parent or BASE)
+
+    def sql(self, revision: Revision, *, up: bool = True) -> str:
+        """What it would run. Raises Refused where that depends on the rows."""
+        written = io.StringIO()
+        config = Config(output_buffer=written)
+        config.set_main_option("script_location", self.config.get_main_option("script_location", ""))
+        before = revision.parent or BASE
+        try:
+            if up:
+                command.upgrade(config, f"{before}:{revision.id}", sql=True)
+            else:
+                command.downgrade(config, f"{revision.id}:{before}", sql=True)
+        except (CommandError, AttributeError, TypeError) as error:
+            raise Refused(f"the SQL of {revision.id} depends on the rows: {error}") from error
+        return clean(written.getvalue())
+
+
+def clean(sql: str) -> str:
+    """Without what Alembic adds around it."""
+    kept: list[Any] = []
+    for statement in sql.split(";\n"):
+        text = "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
+        if text and text not in {"BEGIN", "COMMIT"} and "alembic_version" not in text:
+            kept.append(f"{text};")
+    return "\n".join(kept)

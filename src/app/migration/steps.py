@@ -1,0 +1,159 @@
+"""One step of the schema, which gives way to those who use the tables."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+
+from app.foundation.schema import Revision, Standing, standing
+from app.migration import ledger
+from app.migration.errors import Refused
+from app.migration.scripts import Scripts
+
+log = logging.getLogger(__name__)
+
+# PostgreSQL, "Appendix A. PostgreSQL Error Codes"
+GIVE_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
+RESERVE = 60.0  # seconds that a step must have before Lambda's end, and that reporting needs
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: to wait for a lock, for a statement, and between two tries; and how many tries a step has."""
+
+    lock: float = 2.0
+    statement: float = 300.0
+    pause: float = 2.0
+    tries: int = 30
+
+
+@dataclass(slots=True)
+class Run:
+    """One invocation. `left` gives the seconds until its end."""
+
+    connection: Connection
+    scripts: Scripts
+    actor: ledger.Actor
+    left: Callable[[], float]
+    holds: bool
+    """Whether contract steps wait for `released`; in development they do not."""
+    limits: Limits = field(default_factory=Limits)
+
+    def standing(self) -> Standing:
+        found = standing(self.connection, self.scripts.known)
+        self.connection.rollback()
+        return found
+
+
+def step(run: Run, entry: ledger.Entry, revision: Revision, *, up: bool) -> None:
+    """Tried again when it had to give way: whoever waits behind it for the lock is let through meanwhile."""
+    for number in range(1, run.limits.tries + 1):
+        done = len(entry.applied)
+        try:
+            with limits(run):
+                drop_invalid_indexes(run.connection)
+                run.scripts.move(run.connection, revision, up=up, on_apply=entry.step)
+        except DBAPIError as error:
+            del entry.applied[done:]
+            code = getattr(error.orig, "sqlstate", None)
+            if code not in GIVE_WAY or number == run.limits.tries:
+                raise
+            if run.left() < RESERVE + run.limits.pause:
+                raise Refused(f"gave way {number} times to users of its tables; invoke it again") from error
+            log.info("%s gave way (%s), try %d", revision.id, GIVE_WAY[code], number)
+            time.sleep(run.limits.pause)
+        else:
+            log.info("%s %s", "applied" if up else "took back", revision.id)
+            return
+
+
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """The advisory lock of this database's schema.
+
+    Asked for again and again: a statement that waits would hold up CREATE INDEX CONCURRENTLY, which waits
+    for every transaction.
+    """
+    lock = {"key": "schema"}
+    while True:
+        got = run.connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:key))"), lock)
+        run.connection.commit()
+        if got:
+            break
+        if run.left() < RESERVE:
+            raise Refused("another run is moving the schema; invoke it again when it is done")
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        run.connection.rollback()
+        run.connection.execute(text("SELECT pg_advisory_unlock(hashtext(:key))"), lock)
+        run.connection.commit()
+
+
+@contextmanager
+def limits(run: Run) -> Iterator[None]:
+    """How long a statement may wait for a lock, and run.
+
+    What is CONCURRENTLY blocks nobody and waits for everybody: it may take all the time there is.
+    """
+    all_there_is = max(1.0, min(run.left() - RESERVE / 2, 86400))
+    setting = "SET lock_timeout = '{:.0f}ms'; SET statement_timeout = '{:.0f}ms'"
+    usual = setting.format(run.limits.lock * 1000, run.limits.statement * 1000)
+    patient = setting.format(0, all_there_is * 1000)
+    now = usual
+
+    def before(_: Connection, cursor: psycopg.Cursor[object], statement: str, *__: object) -> None:
+        nonlocal now
+        wanted = patient if "CONCURRENTLY" in statement.upper() else usual
+        if wanted != now:
+            cursor.execute(wanted)
+            now = wanted
+
+    # committed, as a transaction that is rolled back takes its SET with it
+    run.connection.exec_driver_sql(usual)
+    run.connection.commit()
+    event.listen(run.connection, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        event.remove(run.connection, "before_cursor_execute", before)
+        run.connection.rollback()
+        run.connection.exec_driver_sql("RESET lock_timeout; RESET statement_timeout")
+        run.connection.commit()
+
+
+def drop_invalid_indexes(connection: Connection) -> None:
+    """What a CREATE INDEX CONCURRENTLY that failed left behind: it has the name, and serves no query.
+
+    One that is being built at this moment is left alone.
+    """
+    query = text(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i "
+        "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE NOT i.indisvalid AND n.nspname = current_schema() "
+        "AND i.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)"
+    )
+    names = connection.scalars(query).all()
+    connection.rollback()
+    for name in names:
+        log.info("dropping the invalid index %s", name)
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        connection.commit()
+        connection.execution_options(isolation_level="READ COMMITTED")
+
+
+def said(error: Exception) -> str:
+    """In one line, without the statement; and what to do about a missing privilege."""
+    cause = getattr(error, "orig", None) or error
+    words = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    hint = ""
+    if getattr(cause, "sqlstate", None) == "42501":  # insufficient_privilege
+        hint = ' (connect as the schema\'s owner, or let {"action": "bootstrap"} grant it)'
+    return " ".join(words.split()) + hint
