@@ -7,17 +7,37 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.engine import URL
 
+from app.migration.actions import ACTIONS
 from ops import emulator
 from ops.environment import ROOT
+from tests import scratch
 from tests.checkout import Checkout
+from tests.doors.test_artifact import build
 from tests.mail_server import free_port
 
 pytestmark = pytest.mark.artifact
 
+# in an order that works
+ANSWERS: dict[str, dict[str, Any]] = {
+    "upgrade": {"verdict": "current", "held": []},
+    "prepare": {"verdict": "current", "applied": []},
+    "current": {"verdict": "current"},
+    "history": {"verdict": "current"},
+    "plan": {"plan": []},
+    "check": {"drift": []},
+    "describe": {"verdict": "current"},
+    "released": {"verdict": "current"},
+    "seed": {"seeded": True},
+    "create_database": {"made": ["preview_example"]},
+    "drop_database": {"dropped": ["preview_example"]},
+    "downgrade": {"verdict": "behind", "to": "7fda5bc873b8"},
+}
 FAILING = ROOT / "tests" / "stand_ins"
 
 
@@ -98,6 +118,30 @@ def test_without_the_emulator_the_handler_answers_in_process(monkeypatch: pytest
         with pytest.raises(httpx2.HTTPError):
             httpx2.post(url, json={"rawPath": "/throw"})
         assert httpx2.post(url, json={"rawPath": "/"}).json()["body"] == "1"
+
+
+def test_the_migration_function_answers_every_action(server: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The artifact's, with each event of events/; a refusal fails the invocation in one line."""
+    artifact = build(emulator.ARCHITECTURE).with_suffix("")
+    with scratch.database(server) as url:
+        monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+        with emulator.function(artifact, "app.entrypoints.migration_lambda.handler", seconds=300) as function:
+
+            def invoke(event: dict[str, Any]) -> dict[str, Any]:
+                answer: dict[str, Any] = httpx2.post(function, json=event, timeout=60).json()
+                return answer
+
+            for action, expected in ANSWERS.items():
+                event = json.loads((ROOT / f"events/migrate-{action}.json").read_text())
+                answer = invoke(event)
+                assert answer.items() >= {"action": action, **expected}.items(), answer
+            refused = invoke({"action": "upgrade", "force": True})
+            assert refused["errorType"] == "Refused"
+            assert refused["errorMessage"].endswith("its fields are: to, allow, reason")
+    files = {file.stem.removeprefix("migrate-") for file in (ROOT / "events").glob("migrate-*.json")}
+    assert files == set(ACTIONS)
+    # roles are the whole server's: tests/migration/test_roles.py makes and drops them
+    assert set(ANSWERS) | {"bootstrap"} == set(ACTIONS)
 
 
 def test_a_setting_that_is_wrong_ends_it_in_one_line(checkout: Checkout) -> None:
