@@ -135,7 +135,18 @@ def test_a_revision_is_written_from_the_models(checkout: Checkout) -> None:
     [file] = (checkout.folder / "migrations/versions").glob("*_add_age_to_users_*.py")
     assert 'op.add_column("users", sa.Column("age", sa.Integer(), nullable=True))' in file.read_text()
     assert len((checkout.folder / "src/app/revisions.json").read_text().splitlines()) >= 4
+    assert "ADD COLUMN age INTEGER;" in checkout.make("plan").stdout
     assert ": current." in checkout.make("migrate").stdout
+    assert "-- none is pending" in checkout.make("plan").stdout
+    unasked = checkout.make("downgrade", "TO=-1")
+    assert "nothing was changed; YES=yes answers for you" in unasked.stderr
+    back = checkout.make("downgrade", "TO=-1", "YES=yes")
+    assert "The database is at revision 94fb9396801f." in back.stdout, back.stderr
+    assert checkout.make("migrate").returncode == 0
+    assert "slipway: who? give email and password" in checkout.make("seed").stderr
+    who = ("EMAIL=root@example.com", "PASSWORD=a-long-enough-one")
+    assert "The administrator is made." in checkout.make("seed", *who).stdout
+    assert "There is an administrator already." in checkout.make("seed", *who).stdout
     again = checkout.make("revision", 'm=add "age" to users')
     assert again.returncode == 0, again.stderr
     assert len(list((checkout.folder / "migrations/versions").glob("*_add_age_to_users_*.py"))) == 2
