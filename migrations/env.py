@@ -6,12 +6,11 @@ from alembic import context
 
 import app.resources  # noqa: F401  # fills Base.metadata
 from app.foundation.database import Base
-
-LEDGER = {"schema_ledger", "schema_revisions"}  # app/migration/ledger.py keeps them
+from app.migration.ledger import TABLES
 
 
 def include_name(name: str | None, kind: str, _: Any) -> bool:
-    return not (kind == "table" and name in LEDGER)
+    return not (kind == "table" and name in TABLES.tables)
 
 
 attributes = context.config.attributes

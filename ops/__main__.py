@@ -75,8 +75,11 @@ def plan() -> None:
 
     environment.load()
     with database():
-        for step in migrations.ask("plan")["plan"] or [{"id": "none", "phase": "is pending", "sql": ""}]:
+        steps = migrations.ask("plan")["plan"]
+        for step in steps:
             say(f"-- {step['id']} {step['phase']}\n{step['sql']}\n")
+        if not steps:
+            say("Nothing is pending.")
 
 
 @main.command()

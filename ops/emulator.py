@@ -137,7 +137,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.02)
-    fail("the function did not start: see the lines above")
+    fail("the function or its gateway did not start: see the lines above")
 
 
 def unused_port() -> int:

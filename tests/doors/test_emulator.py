@@ -41,12 +41,16 @@ ANSWERS: dict[str, dict[str, Any]] = {
 FAILING = ROOT / "tests" / "stand_ins"
 
 
+linux = pytest.mark.skipif(not emulator.EMULATED, reason="AWS's runtime emulator is for Linux only")
+
+
 def demo(checkout: Checkout, password: str, base: str) -> list[str]:
     done = checkout.make("demo", f"URL={base}", f"PASSWORD={password}")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
 
+@linux
 def test_the_same_14_answers_as_from_make_dev(checkout: Checkout) -> None:
     server = checkout.start()
     [password] = re.findall(r"Password +(\S+)", server.told())
@@ -89,6 +93,7 @@ def gateway(log: Path) -> Iterator[httpx2.Client]:
         yield client
 
 
+@linux
 @pytest.mark.parametrize(
     ("how", "next_count", "told"),
     [("throw", 2, "thrown"), ("sleep", 1, "timed out after 1.00"), ("exit", 1, "exit status 3")],
@@ -120,6 +125,7 @@ def test_without_the_emulator_the_handler_answers_in_process(monkeypatch: pytest
         assert httpx2.post(url, json={"rawPath": "/"}).json()["body"] == "1"
 
 
+@linux
 def test_the_migration_function_answers_every_action(server: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     """The artifact's, with each event of events/; a refusal fails the invocation in one line."""
     artifact = build(emulator.ARCHITECTURE).with_suffix("")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from app.migration.errors import Refused
+from app.migration.steps import Limits
 from ops.environment import ROOT
 from ops.postgres import libpq
 from tests.migration.conftest import Workshop
@@ -80,6 +82,23 @@ def test_a_step_that_fails_leaves_those_before_it(shop: Workshop, rows: Rows) ->
     assert rows("SELECT to_regclass('a') IS NOT NULL, to_regclass('b') IS NOT NULL") == [(True, False)]
     assert rows(LEDGER) == [("upgrade", None, "r1", ["r1"], "failed")]
     assert shop.ask("current")["verdict"] == "behind"
+
+
+def test_a_revision_whose_python_fails_is_a_failed_run(shop: Workshop, rows: Rows) -> None:
+    shop.add("CREATE TABLE a (n int)")
+    shop.add("op.execute('CREATE TABLE b (n int)')\nundefined_name")
+    with pytest.raises(Refused, match="r2: name 'undefined_name' is not defined; after 1 of 2 steps"):
+        shop.ask("upgrade")
+    assert rows(LEDGER) == [("upgrade", None, "r1", ["r1"], "failed")]
+    assert rows("SELECT to_regclass('b')") == [(None,)]
+
+
+def test_a_statement_ends_before_lambda_does(shop: Workshop, rows: Rows) -> None:
+    shop.add("SELECT pg_sleep(30)")
+    left = chain([61.0], repeat(31.0))  # enough to begin, and half the reserve more than none
+    with pytest.raises(Refused, match="canceling statement due to statement timeout"):
+        shop.ask("upgrade", {"left": lambda: next(left), "limits": Limits(statement=3000)})
+    assert rows(LEDGER)[-1][-1] == "failed"
 
 
 def test_it_gives_way_to_a_long_read(shop: Workshop, reader: Connection, rows: Rows, url: Any) -> None:
@@ -225,6 +244,8 @@ def test_in_production_a_downgrade_that_drops_data_must_be_told_to(shop: Worksho
     assert shop.ask("downgrade", prod, to="-1", confirm="r1")["to"] == "r1"
     with pytest.raises(Refused, match='taking back r1 drops data; say so: "lose_data": true'):
         shop.ask("downgrade", prod, to="-1", confirm="base")
+    with pytest.raises(Refused, match="drops data"):
+        shop.ask("downgrade", prod, to="-1", confirm="base", lose_data="false")
     answer = shop.ask("downgrade", prod, to="-1", confirm="base", lose_data=True)
     assert answer["verdict"] == "empty"
     with pytest.raises(Refused, match="no revision to take back"):

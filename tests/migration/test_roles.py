@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 
 from app.migration.errors import Refused
 from ops.postgres import libpq
+from tests import scratch
 from tests.migration.conftest import Workshop
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
@@ -73,7 +74,7 @@ def test_bootstrap_makes_an_owner_and_a_user_and_again_changes_nothing(shop: Wor
 
 
 @pytest.mark.usefixtures("cleaned")
-def test_prepare_is_all_that_a_deployment_asks_for(shop: Workshop, rows: Rows) -> None:
+def test_prepare_is_all_that_a_deployment_asks_for(shop: Workshop, rows: Rows, server: URL) -> None:
     shop.add("CREATE TABLE a (n int)")
     admin = SecretStr(shop.url.render_as_string(hide_password=False))
     options = {"url": shop.url.set(username="migrator"), "settings": {"admin_database_url": admin}}
@@ -81,6 +82,11 @@ def test_prepare_is_all_that_a_deployment_asks_for(shop: Workshop, rows: Rows) -
     assert (answer["verdict"], answer["applied"]) == ("current", ["r1"])
     assert rows("SELECT tableowner FROM pg_tables WHERE tablename = 'a'") == [("migrator",)]
     assert shop.ask("prepare", options)["applied"] == []
+    # the server has the roles now, and its next database has nothing
+    with scratch.database(server) as other:
+        admin = SecretStr(other.render_as_string(hide_password=False))
+        options = {"url": other.set(username="migrator"), "settings": {"admin_database_url": admin}}
+        assert shop.ask("prepare", options)["applied"] == ["r1"]
 
 
 def test_prepare_without_an_administrator_only_upgrades(shop: Workshop, rows: Rows) -> None:

@@ -137,7 +137,7 @@ def test_a_revision_is_written_from_the_models(checkout: Checkout) -> None:
     assert len((checkout.folder / "src/app/revisions.json").read_text().splitlines()) >= 4
     assert "ADD COLUMN age INTEGER;" in checkout.make("plan").stdout
     assert ": current." in checkout.make("migrate").stdout
-    assert "-- none is pending" in checkout.make("plan").stdout
+    assert "Nothing is pending." in checkout.make("plan").stdout
     unasked = checkout.make("downgrade", "TO=-1")
     assert "nothing was changed; YES=yes answers for you" in unasked.stderr
     back = checkout.make("downgrade", "TO=-1", "YES=yes")

@@ -66,7 +66,7 @@ def prepare(call: Call) -> Answer:
     """bootstrap where it is needed, then upgrade: what a deployment asks for."""
     if call.settings.admin_database_url:
         with connected(call.settings.admin_url) as connection:
-            if roles.missing(connection):
+            if roles.needed(connection):
                 roles.bootstrap(connection)
                 connection.commit()
     return upgrade(call)

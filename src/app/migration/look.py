@@ -7,10 +7,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from app.foundation.database import Base
+from app.migration.ledger import TABLES
 from app.migration.moving import pending
 from app.migration.steps import Run
 
-BOOKKEEPING = {"alembic_version", "schema_ledger", "schema_revisions"}
+BOOKKEEPING = {"alembic_version", *TABLES.tables}
 
 
 def history(run: Run) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DBAPIError
-
 from app.foundation.schema import Revision, Standing
 from app.migration import ledger, phases
 from app.migration.errors import Refused
@@ -15,7 +13,6 @@ from app.migration.steps import RESERVE, Run, alone, said, step
 @dataclass(slots=True)
 class Moved:
     before: Standing
-    after: Standing
     applied: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     stopped: str | None = None
@@ -57,7 +54,8 @@ def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False
         raise Refused(
             f'this takes back {", ".join(each.id for each in undone)}; say so: "confirm": "{target}"'
         )
-    if run.holds and not lose_data and (lossy := [each.id for each in undone if loses(run, each)]):
+    # "false", as text, is no consent
+    if run.holds and lose_data is not True and (lossy := [each.id for each in undone if loses(run, each)]):
         raise Refused(f'taking back {", ".join(lossy)} drops data; say so: "lose_data": true')
     with alone(run):
         if run.standing() != before:
@@ -94,7 +92,7 @@ def nothing(run: Run, found: Standing, note: str | None, held: Sequence[Revision
         entry.open()
         entry.close(found.revision, "ok")
     waiting = [revision.id for revision in held] or list(found.pending)
-    return Moved(found, found, held=waiting)
+    return Moved(found, held=waiting)
 
 
 def pending(run: Run, found: Standing, to: str | None) -> list[Revision]:
@@ -138,18 +136,17 @@ def loses(run: Run, revision: Revision) -> bool:
 
 def move(run: Run, entry: ledger.Entry, before: Standing, steps: Sequence[Revision], *, up: bool) -> Moved:
     entry.open()
-    moved = Moved(before, before, entry.applied)
+    moved = Moved(before, entry.applied)
     try:
         for revision in steps:
             if run.left() < RESERVE:
                 moved.stopped = f"{run.left():.0f} s are left; invoke it again to go on"
                 break
             step(run, entry, revision, up=up)
-    except (Refused, DBAPIError) as error:
-        after = run.standing()
-        entry.close(after.revision, "failed", said(error))
-        done = f"after {len(entry.applied)} of {len(steps)} steps the database is at {after.revision or BASE}"
+    except Exception as error:  # a revision is anybody's code
+        at = run.standing().revision
+        entry.close(at, "failed", said(error))
+        done = f"after {len(entry.applied)} of {len(steps)} steps the database is at {at or BASE}"
         raise Refused(f"revision {revision.id}: {said(error)}; {done}") from error
-    moved.after = run.standing()
-    entry.close(moved.after.revision, "stopped" if moved.stopped else "ok")
+    entry.close(run.standing().revision, "stopped" if moved.stopped else "ok")
     return moved

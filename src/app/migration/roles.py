@@ -47,6 +47,12 @@ def bootstrap(connection: Connection) -> list[str]:
     return made
 
 
+def needed(connection: Connection) -> bool:
+    """The roles belong to the server; what they may, to each of its databases."""
+    may = text(f"SELECT has_schema_privilege('{MIGRATOR}', 'public', 'CREATE')")
+    return bool(missing(connection)) or not connection.scalar(may)
+
+
 def missing(connection: Connection) -> list[str]:
     """The roles that are not there."""
     return [role for role in (MIGRATOR, APP) if not role_exists(connection, role)]

@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -79,7 +78,7 @@ class Scripts:
 
 def clean(sql: str) -> str:
     """Without what Alembic adds around it."""
-    kept: list[Any] = []
+    kept = []
     for statement in sql.split(";\n"):
         text = "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
         if text and text not in {"BEGIN", "COMMIT"} and "alembic_version" not in text:

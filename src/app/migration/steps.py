@@ -104,7 +104,7 @@ def limits(run: Run) -> Iterator[None]:
     """
     all_there_is = max(1.0, min(run.left() - RESERVE / 2, 86400))
     setting = "SET lock_timeout = '{:.0f}ms'; SET statement_timeout = '{:.0f}ms'"
-    usual = setting.format(run.limits.lock * 1000, run.limits.statement * 1000)
+    usual = setting.format(run.limits.lock * 1000, min(run.limits.statement, all_there_is) * 1000)
     patient = setting.format(0, all_there_is * 1000)
     now = usual
 

@@ -92,7 +92,7 @@ def new_secret(settings: Settings, session_id: UUID) -> str:
 
 
 def signed(settings: Settings, session_id: UUID, random: str) -> str:
-    """43 characters of 256 random bits, and the mark that this application drew them for this session."""
+    """43 characters of 256 random bits, and the mark that this application drew them for that id."""
     key = settings.secret_key.get_secret_value().encode()
     return random + hmac.new(key, f"refresh {session_id} {random}".encode(), sha256).hexdigest()
 
