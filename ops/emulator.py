@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from app import NAME
 from app.foundation.settings import Settings
 from ops import environment
@@ -127,9 +129,22 @@ def running(
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Asks the group to end, then kills what is left: the emulator's runtime is in a group of its own."""
+    started = [process.pid]
+    with suppress(psutil.NoSuchProcess):
+        started += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    for pid in started:
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
+    process.wait()
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -109,4 +109,8 @@ class Serving:
     def stop(self, number: signal.Signals) -> int:
         """Signals the whole group, as a terminal does."""
         os.killpg(self.process.pid, number)
-        return self.process.wait(timeout=30)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            left = "\n".join(self.checkout.processes())
+            pytest.fail(f"it did not end; still there:\n{left}\n\nit said:\n{self.checkout.log.read_text()}")
