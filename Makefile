@@ -29,7 +29,7 @@ psql: .venv/.ready ## open the database
 migrate: .venv/.ready ## bring the database to the newest revision
 	@$(OPS) migrate
 
-plan: .venv/.ready ## the SQL that `make migrate` would run
+plan: .venv/.ready ## the SQL that `make migrate` would run, and what is dangerous in it
 	@$(OPS) plan
 
 downgrade: .venv/.ready ## back to a revision, after asking: TO=-1
@@ -55,6 +55,7 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 	@$(RUN) .venv/bin/lint-imports --no-logo
 	@$(RUN) -m ops size
 	@$(RUN) -m ops lock --check
+	@$(RUN) -m ops hazards
 	@$(RUN) -m pytest --quiet tests/migrations
 
 bench: .venv/.ready ## cold starts and warm calls beside two peers, in turns (PAIRS=9)

@@ -75,11 +75,7 @@ def plan() -> None:
 
     environment.load()
     with database():
-        steps = migrations.ask("plan")["plan"]
-        for step in steps:
-            say(f"-- {step['id']} {step['phase']}\n{step['sql']}\n")
-        if not steps:
-            say("Nothing is pending.")
+        migrations.plan()
 
 
 @main.command()
@@ -148,6 +144,15 @@ def build() -> None:
     from ops.build import build
 
     build()
+
+
+@main.command()
+def hazards() -> None:
+    """What is dangerous in the revisions, and not accepted by a written reason."""
+    from app.migration.scripts import Scripts
+    from ops.hazards import check
+
+    check(Scripts())
 
 
 @main.command()

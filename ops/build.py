@@ -8,6 +8,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from app.migration.scripts import Scripts
+from ops import hazards
 from ops.environment import ROOT
 from ops.terminal import fail, say
 
@@ -27,6 +29,7 @@ def build() -> None:
 
     A fault ends the program.
     """
+    hazards.check(Scripts())
     if wanted := os.environ.get("ARTIFACTS_DIR"):
         fill(Path(wanted), PLATFORMS[sam_architecture(Path(wanted))])
         return

@@ -18,6 +18,7 @@ from app.foundation.settings import load_settings
 from app.migration.actions import Answer, Call, act
 from app.migration.errors import Refused
 from app.migration.scripts import Scripts
+from ops import hazards
 from ops.environment import ROOT
 from ops.terminal import fail, say
 
@@ -37,6 +38,18 @@ def upgrade() -> None:
     if answer["held"]:
         say(f"Held until older releases are out of service: {', '.join(answer['held'])}")
     say(f"The database is at revision {answer['to']}: {answer['verdict']}.")
+
+
+def plan() -> None:
+    """The SQL of each pending revision, and what is dangerous in it."""
+    pending, scripts = ask("plan")["plan"], Scripts(load_settings().migrations_dir)
+    known = {revision.id: revision for revision in scripts.known}
+    for each in pending:
+        say(f"-- {each['id']} {scripts.titles()[each['id']]} ({each['phase']})\n{each['sql']}")
+        hazards.show(scripts, known[each["id"]])
+        say("")
+    if not pending:
+        say("Nothing is pending.")
 
 
 def downgrade(to: str) -> None:

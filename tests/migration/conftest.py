@@ -1,7 +1,7 @@
 """A database and revisions of a test's own."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,29 @@ class Workshop:
         (folder / "versions").mkdir(parents=True)
         shutil.copy(ROOT / "migrations" / "env.py", folder)
 
-    def add(self, up: str, down: str = "pass", *, phase: str = "", id: str = "", parent: str = "") -> str:  # noqa: A002
+    def add(
+        self,
+        up: str,
+        down: str = "pass",
+        *,
+        phase: str = "",
+        id: str = "",  # noqa: A002
+        parent: str = "",
+        hazards: Mapping[str, str] = {},
+    ) -> str:
         """A revision after the last one; `up` and `down` are Python, or SQL that starts with a capital."""
         number = len(list((self.folder / "versions").glob("*.py"))) + 1
         name = id or f"r{number}"
         follows = parent or self.last
         lines = [
             f'"""Step {name}."""',
+            "import sqlalchemy as sa",
             "from alembic import op",
+            "from app.migration.batches import in_batches",
             f"revision = {name!r}",
             f"down_revision = {follows!r}",
             *([f"phase = {phase!r}"] if phase else []),
+            f"hazards = {dict(hazards)!r}",
             "def upgrade():",
             *(f"    {line}" for line in as_python(up).splitlines()),
             "def downgrade():",

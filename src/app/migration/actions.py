@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError, validate_call
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -26,6 +26,8 @@ from app.resources.users.service import seed_administrator
 
 Answer = dict[str, Any]
 LIMITS = Limits()
+# "false", as text, is no consent
+TYPES = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +163,18 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
 def act(call: Call, event: dict[str, Any]) -> Answer:
     """Raises Refused: one line that says what is wrong and what to do."""
     began = time.monotonic()
-    name = event.get("action")
+    name = event.get("action") if isinstance(event, dict) else None
     if name not in ACTIONS:
         raise Refused(f"unknown action {name!r}; actions are: {', '.join(ACTIONS)}")
     given = {field: value for field, value in event.items() if field != "action"}
     try:
-        inspect.signature(ACTIONS[name]).bind(call, **given)
-    except TypeError as error:
+        answer = validate_call(config=TYPES)(ACTIONS[name])(call, **given)
+    except ValidationError as error:
+        [fault, *_] = error.errors(include_url=False, include_input=False, include_context=False)
         fields = [*inspect.signature(ACTIONS[name]).parameters][1:]
-        raise Refused(f"{name}: {error}; its fields are: {', '.join(fields) or 'none'}") from None
-    try:
-        answer = ACTIONS[name](call, **given)
+        raise Refused(
+            f"{name}: {fault['loc'][0]}: {fault['msg']}; its fields are: {', '.join(fields) or 'none'}"
+        ) from None
     except DBAPIError as error:
         raise Refused(said(error)) from error
     except ApiError as error:
@@ -189,6 +192,11 @@ def told(run: Run, moved: Moved | None = None) -> Answer:
         "held": moved.held if moved else [],
         "pending": list(found.pending),
         "broken_by": list(found.broken_by),
+        "hazards": [
+            {"revision": revision, "rule": rule, "reason": reason}
+            for revision in [*(moved.applied if moved else []), *found.pending]
+            for rule, reason in run.scripts.reasons(revision).items()
+        ],
     }
     return answer | ({"stopped": moved.stopped} if moved and moved.stopped else {})
 

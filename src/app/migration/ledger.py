@@ -45,6 +45,13 @@ LEDGER = Table(
     Column("seconds", Float),
 )
 
+# the application reads where the schema is, and writes none of it
+PROTECT = text(
+    "DO $$ BEGIN "
+    "IF to_regclass('schema_ledger') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') "
+    "THEN REVOKE INSERT, UPDATE, DELETE ON schema_ledger, schema_revisions FROM app; END IF; END $$"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -111,6 +118,7 @@ def ensure(connection: Connection, known: Sequence[Revision], found: str | None)
     Only for who holds the advisory lock.
     """
     TABLES.create_all(connection)
+    connection.execute(PROTECT)
     ids = [revision.id for revision in known]
     there = ids[: ids.index(found) + 1] if found in ids else []
     if there or not found:

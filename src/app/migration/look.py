@@ -7,6 +7,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from app.foundation.database import Base
+from app.foundation.schema import Revision
+from app.migration.errors import Refused
 from app.migration.ledger import TABLES
 from app.migration.moving import pending
 from app.migration.steps import Run
@@ -36,7 +38,14 @@ def runs(connection: Connection) -> list[dict[str, Any]]:
 def plan(run: Run) -> dict[str, Any]:
     """The SQL of each revision that is not applied."""
     left = pending(run, run.standing(), None)
-    return {"plan": [{"id": each.id, "phase": each.phase, "sql": run.scripts.sql(each)} for each in left]}
+    return {"plan": [{"id": each.id, "phase": each.phase, "sql": sql(run, each)} for each in left]}
+
+
+def sql(run: Run, revision: Revision) -> str:
+    try:
+        return run.scripts.sql(revision)
+    except Refused as error:
+        return f"-- {error}"
 
 
 def describe(connection: Connection) -> dict[str, Any]:

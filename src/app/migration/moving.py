@@ -54,8 +54,7 @@ def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False
         raise Refused(
             f'this takes back {", ".join(each.id for each in undone)}; say so: "confirm": "{target}"'
         )
-    # "false", as text, is no consent
-    if run.holds and lose_data is not True and (lossy := [each.id for each in undone if loses(run, each)]):
+    if run.holds and not lose_data and (lossy := [each.id for each in undone if loses(run, each)]):
         raise Refused(f'taking back {", ".join(lossy)} drops data; say so: "lose_data": true')
     with alone(run):
         if run.standing() != before:

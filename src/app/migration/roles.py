@@ -7,6 +7,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Connection, text
 
 from app.migration.errors import Refused
+from app.migration.ledger import PROTECT
 
 APP, MIGRATOR, IAM = "app", "migrator", "rds_iam"
 # previews alone are made and dropped
@@ -44,6 +45,7 @@ def bootstrap(connection: Connection) -> list[str]:
         run(connection, f"GRANT {rights} ON ALL {kind} IN SCHEMA public TO {{}}", APP)
         defaults = "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public"
         run(connection, f"{defaults} GRANT {rights} ON {kind} TO {{}}", MIGRATOR, APP)
+    connection.execute(PROTECT)
     return made
 
 

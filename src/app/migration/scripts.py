@@ -8,7 +8,6 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
 from app.foundation.schema import Revision
@@ -49,11 +48,25 @@ class Scripts:
     def titles(self) -> dict[str, str]:
         return {module.revision: (module.__doc__ or "").strip() for module in self.modules}
 
-    def move(self, connection: Connection, revision: Revision, *, up: bool, on_apply: OnApply) -> None:
+    def reasons(self, id: str) -> dict[str, str]:  # noqa: A002
+        """Why each of its hazards is accepted; a name in the revision's file."""
+        [module] = [module for module in self.modules if module.revision == id]
+        return dict(getattr(module, "hazards", {}))
+
+    def move(
+        self,
+        connection: Connection,
+        revision: Revision,
+        *,
+        up: bool,
+        on_apply: OnApply,
+        left: Callable[[], float],
+    ) -> None:
         """One revision up, or back to before it, in a transaction of its own unless it says otherwise."""
         self.config.attributes |= {
             "connection": connection,
             "on_apply": lambda **_: on_apply(revision, up),
+            "left": left,
         }
         if up:
             command.upgrade(self.config, revision.id)
@@ -62,6 +75,11 @@ class Scripts:
 
     def sql(self, revision: Revision, *, up: bool = True) -> str:
         """What it would run. Raises Refused where that depends on the rows."""
+        written = self.written(revision, up=up).splitlines()
+        return "\n".join(line for line in written if line not in {"BEGIN;", "COMMIT;"})
+
+    def written(self, revision: Revision, *, up: bool = True) -> str:
+        """Likewise, with where its transactions begin and end."""
         written = io.StringIO()
         config = Config(output_buffer=written)
         config.set_main_option("script_location", self.config.get_main_option("script_location", ""))
@@ -71,16 +89,16 @@ class Scripts:
                 command.upgrade(config, f"{before}:{revision.id}", sql=True)
             else:
                 command.downgrade(config, f"{revision.id}:{before}", sql=True)
-        except (CommandError, AttributeError, TypeError) as error:
+        except Exception as error:  # a revision is anybody's code
             raise Refused(f"the SQL of {revision.id} depends on the rows: {error}") from error
         return clean(written.getvalue())
 
 
 def clean(sql: str) -> str:
-    """Without what Alembic adds around it."""
+    """Without what Alembic adds to it."""
     kept = []
     for statement in sql.split(";\n"):
         text = "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
-        if text and text not in {"BEGIN", "COMMIT"} and "alembic_version" not in text:
-            kept.append(f"{text};")
-    return "\n".join(kept)
+        if text and "alembic_version" not in text:
+            kept.append(f"{text};\n")
+    return "".join(kept)

@@ -57,7 +57,7 @@ def step(run: Run, entry: ledger.Entry, revision: Revision, *, up: bool) -> None
         try:
             with limits(run):
                 drop_invalid_indexes(run.connection)
-                run.scripts.move(run.connection, revision, up=up, on_apply=entry.step)
+                run.scripts.move(run.connection, revision, up=up, on_apply=entry.step, left=run.left)
         except DBAPIError as error:
             del entry.applied[done:]
             code = getattr(error.orig, "sqlstate", None)
