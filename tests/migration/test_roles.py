@@ -71,7 +71,7 @@ def test_bootstrap_makes_an_owner_and_a_user_and_again_changes_nothing(shop: Wor
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_role(shop.url, "app", "DELETE FROM schema_ledger")
     shop.add("CREATE TABLE b (n int)")
-    with pytest.raises(Refused, match=r"permission denied for table schema_revisions .connect as the schema's owner"):
+    with pytest.raises(Refused, match=r"permission denied for table .* .connect as the schema's owner"):
         shop.ask("upgrade", {"url": shop.url.set(username="app")})
     assert shop.ask("downgrade", owner, to="-1", confirm="r1")["to"] == "r1"
 
