@@ -9,6 +9,7 @@ import sys
 import typer
 
 from app.foundation.settings import load_settings
+from app.migration.errors import Refused
 from ops import environment, postgres
 from ops.terminal import fail, say
 
@@ -174,5 +175,7 @@ def lock(*, check: bool = False) -> None:
 if __name__ == "__main__":
     try:
         main()
+    except Refused as error:
+        fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

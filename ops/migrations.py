@@ -16,7 +16,6 @@ from app.foundation import schema
 from app.foundation.schema import HISTORY
 from app.foundation.settings import load_settings
 from app.migration.actions import Answer, Call, act
-from app.migration.errors import Refused
 from app.migration.scripts import Scripts
 from ops import hazards
 from ops.environment import ROOT
@@ -24,13 +23,10 @@ from ops.terminal import fail, say
 
 
 def ask(action: str, **fields: Any) -> Answer:
-    """The answer to an action; a line for each step. A refusal ends the program."""
+    """The answer to an action; a line for each step. Raises Refused."""
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("app.migration").setLevel(logging.INFO)
-    try:
-        return act(Call(load_settings(), invoker=getpass.getuser()), {"action": action} | fields)
-    except Refused as error:
-        fail(str(error))
+    return act(Call(load_settings(), invoker=getpass.getuser()), {"action": action} | fields)
 
 
 def upgrade() -> None:

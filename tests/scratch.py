@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -12,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from app.foundation.database_url import postgresql_url
 from app.foundation.settings import Settings
-from app.migration.actions import Call, act
+from app.migration.actions import Answer, Call, act
 from ops.environment import DATA
 from ops.postgres import Postgres, chosen_major, libpq
 
@@ -46,8 +47,13 @@ def database(on: URL, template: str = "template0") -> Iterator[URL]:
 
 def upgrade(url: URL) -> None:
     """To the newest revision, as `make migrate` does."""
+    ask(url, {"action": "upgrade"})
+
+
+def ask(url: URL, event: dict[str, Any]) -> Answer:
+    """What the migration function answers."""
     given = SecretStr(url.render_as_string(hide_password=False))
-    act(Call(Settings(environment="test", database_url=given)), {"action": "upgrade"})
+    return act(Call(Settings(environment="test", database_url=given)), event)
 
 
 def run(on: URL, statement: psycopg.sql.Composed) -> None:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from app.migration.errors import Refused
 from ops.environment import ROOT
-from tests.migration.conftest import Workshop
+from tests.migration.workshop import Workshop
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 OURS = {"folder": ROOT / "migrations"}

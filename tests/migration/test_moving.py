@@ -21,7 +21,7 @@ from app.migration.errors import Refused
 from app.migration.steps import Limits
 from ops.environment import ROOT
 from ops.postgres import Postgres, libpq
-from tests.migration.conftest import Workshop
+from tests.migration.workshop import Workshop
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 Work = Callable[[str], None]

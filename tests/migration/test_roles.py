@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from sqlalchemy.engine import URL
 from app.migration.errors import Refused
 from ops.postgres import libpq
 from tests import scratch
-from tests.migration.conftest import Workshop
+from tests.migration.workshop import Workshop
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
@@ -90,6 +91,18 @@ def test_prepare_is_all_that_a_deployment_asks_for(shop: Workshop, rows: Rows, s
         admin = SecretStr(other.render_as_string(hide_password=False))
         options = {"url": other.set(username="migrator"), "settings": {"admin_database_url": admin}}
         assert shop.ask("prepare", options)["applied"] == ["r1"]
+
+
+@pytest.mark.usefixtures("cleaned")
+def test_of_eight_prepares_at_once_one_moves(shop: Workshop) -> None:
+    """As when a deployment and an ECS hook ask at the same time."""
+    shop.add("CREATE TABLE a (n int)")
+    admin = SecretStr(shop.url.render_as_string(hide_password=False))
+    options = {"url": shop.url.set(username="migrator"), "settings": {"admin_database_url": admin}}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: shop.ask("prepare", options), range(8)))
+    assert {answer["verdict"] for answer in answers} == {"current"}
+    assert sorted(len(answer["applied"]) for answer in answers) == [0] * 7 + [1]
 
 
 def test_prepare_without_an_administrator_only_upgrades(shop: Workshop, rows: Rows) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 
 from app.migration.scripts import Scripts
 from ops import hazards
-from tests.migration.conftest import Workshop
+from tests.migration.workshop import Workshop
 
 # what Workshop.add takes
 Step = dict[str, Any]

@@ -21,6 +21,7 @@ def bootstrap(connection: Connection) -> list[str]:
     password any more, and PostgreSQL 16 and later make who creates a role a member of it: so it is refused
     to one who would be locked out ("IAM database authentication", Amazon RDS User Guide).
     """
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('roles'))"))  # one at a time
     iam = role_exists(connection, IAM)
     made = missing(connection)
     if iam and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):

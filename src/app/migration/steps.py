@@ -19,17 +19,18 @@ log = logging.getLogger(__name__)
 
 # PostgreSQL, "Appendix A. PostgreSQL Error Codes"
 GIVE_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
+BACK_OFF = 3  # the pause doubles so often
 RESERVE = 60.0  # seconds that a step must have before Lambda's end, and that reporting needs
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds: to wait for a lock, for a statement, and between two tries; and how many tries a step has."""
+    """Seconds: to wait for a lock, for a statement, after the first try; and how many tries a step has."""
 
     lock: float = 2.0
     statement: float = 300.0
     pause: float = 2.0
-    tries: int = 30
+    tries: int = 20
 
 
 @dataclass(slots=True)
@@ -63,10 +64,11 @@ def step(run: Run, entry: ledger.Entry, revision: Revision, *, up: bool) -> None
             code = getattr(error.orig, "sqlstate", None)
             if code not in GIVE_WAY or number == run.limits.tries:
                 raise
-            if run.left() < RESERVE + run.limits.pause:
+            pause = run.limits.pause * 2 ** min(number - 1, BACK_OFF)
+            if run.left() < RESERVE + pause:
                 raise Refused(f"gave way {number} times to users of its tables; invoke it again") from error
-            log.info("%s gave way (%s), try %d", revision.id, GIVE_WAY[code], number)
-            time.sleep(run.limits.pause)
+            log.info("%s gave way (%s), try %d; the next in %g s", revision.id, GIVE_WAY[code], number, pause)
+            time.sleep(pause)
         else:
             log.info("%s %s", "applied" if up else "took back", revision.id)
             return
