@@ -6,7 +6,7 @@ RUN := PYTHONPATH=src $(PY)
 OPS := exec env PYTHONPATH=src $(PY) -m ops
 
 help: ## this list
-	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 # anew where the requirements changed, or where the Python it was made from is gone
 .venv/.ready: requirements/dev.txt $(shell $(PY) -c '' 2>/dev/null || echo FORCE)
@@ -61,6 +61,9 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 bench: .venv/.ready ## cold starts and warm calls beside two peers, in turns (PAIRS=9)
 	@$(RUN) -m bench
 
+drill-locks: .venv/.ready ## what the users of a table notice of a migration (ROWS=1000000 READ=10)
+	@$(RUN) -m bench.drill_locks
+
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size
 
@@ -82,4 +85,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda demo psql migrate plan downgrade seed revision reset test check bench size build build-ApiFunction format lock
+.PHONY: FORCE help dev lambda demo psql migrate plan downgrade seed revision reset test check bench drill-locks size build build-ApiFunction format lock

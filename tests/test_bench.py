@@ -27,3 +27,13 @@ def test_two_pairs(checkout: Checkout) -> None:
     assert {row["pairs"] for row in made["measures"]} == {2}
     assert all(row["ours"] > 0 < row["peer"] for row in made["measures"])
     assert checkout.left_behind() == []
+
+
+def test_the_careful_way_is_measured_beside_the_careless_one(checkout: Checkout) -> None:
+    """A read of four seconds stalls a careless migration's bystanders until it ends, and no other's."""
+    done = checkout.make("drill-locks", "ROWS=1000", "READ=4")
+    assert done.returncode == 0, done.stderr
+    measures = json.loads((checkout.folder / "bench/locks.json").read_text())["measures"]
+    assert all(row["name"] in done.stdout and row["careful"] > 0 for row in measures)
+    assert measures[0]["careful"] < 3500 < measures[0]["careless"]
+    assert checkout.left_behind() == []
