@@ -21,8 +21,10 @@ def measures() -> list[tuple[str, int, int]]:
     first = next(
         (number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999
     )
+    moving = lines("src/app/migration/*.py")
     return [
-        ("src/app, lines", lines("src/app/**/*.py"), 3000),
+        ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2400),
+        ("src/app/migration, lines", moving, 1200),
         ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1800),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
         ("template.yaml, lines", lines("template.yaml"), 450),
