@@ -21,7 +21,7 @@ from app.migration import ledger, look, moving, roles
 from app.migration.errors import Refused
 from app.migration.moving import Moved
 from app.migration.scripts import Scripts
-from app.migration.steps import Limits, Run, said
+from app.migration.steps import Limits, Run, alone, said
 from app.resources.users.service import seed_administrator
 
 Answer = dict[str, Any]
@@ -68,9 +68,9 @@ def prepare(call: Call) -> Answer:
     """bootstrap where it is needed, then upgrade: what a deployment asks for."""
     if call.settings.admin_database_url:
         with connected(call.settings.admin_url) as connection:
-            if roles.needed(connection):
-                roles.bootstrap(connection)
-                connection.commit()
+            needed = roles.needed(connection)
+        if needed:
+            bootstrap(call)
     return upgrade(call)
 
 
@@ -131,7 +131,7 @@ def seed(call: Call, email: str | None = None, password: str | None = None) -> A
 
 def bootstrap(call: Call) -> Answer:
     """Makes the roles app and migrator and what they may; again, it changes nothing."""
-    with connected(call.settings.admin_url) as connection:
+    with connected(call.settings.admin_url) as connection, alone(connection, call.left):
         made = roles.bootstrap(connection)
         connection.commit()
     return {"made": made}

@@ -26,7 +26,7 @@ def upgrade(run: Run, to: str | None = None, allow: Sequence[str] = (), reason: 
     refuse_diverged(before)
     if before.verdict == "ahead" or (before.verdict == "current" and not before.pending):
         return nothing(run, before, reason)
-    with alone(run):
+    with alone(run.connection, run.left):
         before = run.standing()
         refuse_diverged(before)
         ledger.ensure(run.connection, run.scripts.known, before.revision)
@@ -56,7 +56,7 @@ def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False
         )
     if run.holds and not lose_data and (lossy := [each.id for each in undone if loses(run, each)]):
         raise Refused(f'taking back {", ".join(lossy)} drops data; say so: "lose_data": true')
-    with alone(run):
+    with alone(run.connection, run.left):
         if run.standing() != before:
             raise Refused("the schema was moved meanwhile; look at it again")
         ledger.ensure(run.connection, run.scripts.known, before.revision)
@@ -66,7 +66,7 @@ def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False
 
 def release(run: Run) -> None:
     """Records that this code has taken over the traffic, and the revisions it knows."""
-    with alone(run):
+    with alone(run.connection, run.left):
         found = run.standing()
         refuse_diverged(found)
         if not found.works:

@@ -17,11 +17,11 @@ PREVIEW = re.compile(r"preview_[a-z0-9_]{1,50}")
 def bootstrap(connection: Connection) -> list[str]:
     """Makes the roles and what they may; again, it changes nothing. What it made; raises Refused.
 
-    For who may make roles. With IAM sign-in (the role rds_iam exists) a member of rds_iam cannot sign in by
-    password any more, and PostgreSQL 16 and later make who creates a role a member of it: so it is refused
-    to one who would be locked out ("IAM database authentication", Amazon RDS User Guide).
+    For who may make roles, and holds the advisory lock. With IAM sign-in (the role rds_iam exists) a member
+    of rds_iam cannot sign in by password any more, and PostgreSQL 16 and later make who creates a role a
+    member of it: so it is refused to one who would be locked out ("IAM database authentication", Amazon RDS
+    User Guide).
     """
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('roles'))"))  # one at a time
     iam = role_exists(connection, IAM)
     made = missing(connection)
     if iam and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):

@@ -75,27 +75,27 @@ def step(run: Run, entry: ledger.Entry, revision: Revision, *, up: bool) -> None
 
 
 @contextmanager
-def alone(run: Run) -> Iterator[None]:
-    """The advisory lock of this database's schema.
+def alone(connection: Connection, left: Callable[[], float]) -> Iterator[None]:
+    """The advisory lock of this database's schema. Raises Refused when `left`, in seconds, runs out.
 
     Asked for again and again: a statement that waits would hold up CREATE INDEX CONCURRENTLY, which waits
     for every transaction.
     """
     lock = {"key": "schema"}
     while True:
-        got = run.connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:key))"), lock)
-        run.connection.commit()
+        got = connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:key))"), lock)
+        connection.commit()
         if got:
             break
-        if run.left() < RESERVE:
+        if left() < RESERVE:
             raise Refused("another run is moving the schema; invoke it again when it is done")
         time.sleep(0.1)
     try:
         yield
     finally:
-        run.connection.rollback()
-        run.connection.execute(text("SELECT pg_advisory_unlock(hashtext(:key))"), lock)
-        run.connection.commit()
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(hashtext(:key))"), lock)
+        connection.commit()
 
 
 @contextmanager
