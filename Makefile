@@ -19,6 +19,21 @@ dev: .venv/.ready ## serve on port 8000 with reload, on its own PostgreSQL
 lambda: .venv/.ready ## serve on port 3000 by the Lambda handler, in AWS's runtime emulator
 	@$(OPS) lambda
 
+up: .venv/.ready ## the container on a PostgreSQL 17, in Docker Compose, on port 8000
+	@$(OPS) up
+
+down: .venv/.ready ## stop it, and keep its data
+	@$(OPS) down
+
+logs: .venv/.ready ## what it says, as it comes
+	@$(OPS) logs
+
+sam-local: .venv/.ready ## `sam local start-api` on port 3000, on the database of `make up`
+	@$(OPS) sam-local
+
+sam-invoke: .venv/.ready ## `sam local invoke`, on the same: EVENT=events/migrate-upgrade.json
+	@$(OPS) sam-invoke
+
 demo: .venv/.ready ## 14 calls against any base URL: URL=.. EMAIL=.. PASSWORD=..
 	@$(OPS) demo
 
@@ -71,8 +86,8 @@ size: .venv/.ready ## lines against the budgets
 build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
 	@$(OPS) build
 
-# what `sam build` calls (template.yaml)
-build-ApiFunction: .venv/.ready
+# what `sam build` calls, once for each function of template.yaml
+build-ApiFunction build-MigrationFunction: .venv/.ready
 	@$(OPS) build
 
 ## Change it
@@ -85,4 +100,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda demo psql migrate plan downgrade seed revision reset test check bench drill-locks size build build-ApiFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test check bench drill-locks size build build-ApiFunction build-MigrationFunction format lock

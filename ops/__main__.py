@@ -33,6 +33,46 @@ def lambda_() -> None:
 
 
 @main.command()
+def up() -> None:
+    """The container on a PostgreSQL 17, in Docker Compose."""
+    from ops.containers import up
+
+    up()
+
+
+@main.command()
+def down() -> None:
+    """Stops it; the database's volume stays."""
+    from ops.containers import down
+
+    down()
+
+
+@main.command()
+def logs() -> None:
+    """What it says, as it comes."""
+    from ops.containers import logs
+
+    logs()
+
+
+@main.command("sam-local")
+def sam_local() -> None:
+    """The API function by `sam local start-api`, on Compose's database."""
+    from ops.containers import sam_local
+
+    sam_local()
+
+
+@main.command("sam-invoke")
+def sam_invoke() -> None:
+    """One EVENT by `sam local invoke`, on Compose's database."""
+    from ops.containers import sam_invoke
+
+    sam_invoke()
+
+
+@main.command()
 def demo() -> None:
     """Fourteen calls against URL, as EMAIL with PASSWORD."""
     from ops.demo import run

@@ -35,7 +35,8 @@ def serve() -> None:
     with prepared(port) as where:
         threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
         uvicorn.run(
-            "app.entrypoints.container:app",
+            "app.entrypoints.container:make_app",
+            factory=True,
             port=port,
             reload=True,
             reload_dirs=[str(environment.ROOT / "src")],

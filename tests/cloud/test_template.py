@@ -53,7 +53,7 @@ def test_each_function_and_variable_is_known(template: dict[str, Any]) -> None:
         for part in template["Resources"].values()
         if part["Type"] == "AWS::Serverless::Function"
     ]
-    assert len(functions) == 1
+    assert len(functions) == 2
     for function in functions:
         module, _, name = function["Handler"].rpartition(".")
         program = [sys.executable, "-c", f"from {module} import {name}"]
@@ -65,8 +65,9 @@ def test_sam_builds_what_make_build_builds(architecture: str, tmp_path: Path) ->
     copy = copy_checkout(tmp_path / "copy")
     done = sam("build", "--parameter-overrides", f"Architecture={architecture}", folder=copy)
     assert done.returncode == 0, done.stdout + done.stderr
-    made = contents(copy / ".aws-sam" / "build" / "ApiFunction")
-    assert made == contents(build(architecture).with_suffix(""))
+    for name in ("ApiFunction", "MigrationFunction"):
+        made = contents(copy / ".aws-sam" / "build" / name)
+        assert made == contents(build(architecture).with_suffix(""))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.foundation.settings import DEV_SECRET, Settings, SettingsError, load_settings
+from app.foundation.settings import DEV_SECRET, EXAMPLE_PASSWORD, Settings, SettingsError, load_settings
 from ops import environment
 
 DEPLOYED = {
@@ -57,6 +57,8 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
         (DEPLOYED | {"SECRET_KEY": "Zq3vX8nR5tYw2bKd"}, "SECRET_KEY: shorter than 32 characters"),
         (DEPLOYED | {"SECRET_KEY": "ab" * 40}, "SECRET_KEY: too regular with ENVIRONMENT=prod"),
         (DEPLOYED | {"ALGORITHM": "HS512"}, "SECRET_KEY: shorter than 64 characters"),
+        (DEPLOYED | {"ADMINISTRATOR_PASSWORD": EXAMPLE_PASSWORD}, "ADMINISTRATOR_PASSWORD: an example's is"),
+        ({"WORKERS": "0"}, "WORKERS: Input should be greater than or equal to 1"),
         (DEPLOYED | {"ORIGIN_CORS": "*"}, "ORIGIN_CORS: '*' cannot go with credentials"),
         (DEPLOYED | {"SENDER_EMAIL": ""}, "SENDER_EMAIL: missing with ENVIRONMENT=prod"),
         (DEPLOYED | {"DATABASE_URL": ""}, "DATABASE_URL: missing with ENVIRONMENT=prod; set it, or DB_HOST"),
@@ -134,7 +136,8 @@ def test_the_example_names_every_setting_and_no_other() -> None:
         if "=" in line.partition(" ")[0] or line[:2] == "# "
     }
     named = {name for name in named if name.isupper()}
-    assert named == {name.upper() for name in Settings.model_fields} | {"PORT", "PG"}
+    composed = {"POSTGRES_PASSWORD", "POSTGRES_PORT", "MAIL_PORT"}
+    assert named == {name.upper() for name in Settings.model_fields} | {"PORT", "PG"} | composed
 
 
 def test_the_example_loads_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ DEV_SECRET = "public-and-refused-outside-dev-and-test-so-that-development-needs-
 KEY_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 # what examples and tutorials use; the digits open the key in FastAPI's own tutorial
 EXAMPLES = ("change", "example", "secret", "password", "09d25e094faa6ca2556c8181")
+EXAMPLE_PASSWORD = "an-example-password"  # noqa: S105  # compose.yaml's
 NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(64))"'
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     migrations_dir: Path | None = None
     administrator_email: EmailStr | None = None
     administrator_password: SecretStr | None = None
+
+    prepare_at_start: bool = False
+    database_wait_seconds: Annotated[int, Field(ge=0, le=600)] = 30
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    trusted_proxies: str = "127.0.0.1"
 
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     secret_key: SecretStr = SecretStr("")
@@ -155,6 +161,9 @@ class Settings(BaseSettings):
         where = f"with ENVIRONMENT={self.environment}"
         if fault := secret_fault(self.secret_key.get_secret_value(), KEY_LENGTHS[self.algorithm]):
             raise ValueError(f"SECRET_KEY: {fault} {where}; make one: {NEW_KEY}")
+        password = self.administrator_password
+        if password and password.get_secret_value() == EXAMPLE_PASSWORD:
+            raise ValueError(f"ADMINISTRATOR_PASSWORD: an example's is refused {where}; set one of your own")
         if "*" in self.origin_cors:
             raise ValueError(f"ORIGIN_CORS: '*' cannot go with credentials {where}; name the origins")
         if not self.sender_email:

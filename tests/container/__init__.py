@@ -1,0 +1,1 @@
+"""The image, on a real Docker engine."""
