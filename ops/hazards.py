@@ -65,14 +65,42 @@ OURS = {
         "The downgrade does nothing, so a rollback past it is not possible.",
         "write downgrade(), or why there is nothing to take back",
     ),
+    "taken-away-too-soon": (
+        "Code that is in service may still use it.",
+        DROP,
+    ),
+    "renamed-too-soon": (
+        "Code that is in service knows the old name.",
+        RENAME,
+    ),
+    "strong-lock": (
+        "Nobody can use the table until it ends, and it reads or writes every row.",
+        "CONCURRENTLY where there is such a form; a nullable column, NOT VALID and later VALIDATE",
+    ),
     "unreadable": (
         "What it runs depends on the rows, so nobody can look at it before.",
         "SQL by op.execute or in_batches, or a reason",
     ),
 }
-TAKES_AWAY = re.compile(r"\s*(DROP TABLE|DELETE|TRUNCATE)|.*\bDROP COLUMN\b", re.IGNORECASE | re.DOTALL)
-CHANGES = re.compile(r"\s*(UPDATE|DELETE FROM|INSERT INTO .*\bSELECT\b|WITH)\b", re.IGNORECASE | re.DOTALL)
+DROPS = r"DROP\s+(?!INDEX|CONSTRAINT|DEFAULT|NOT\s+NULL|EXPRESSION|IDENTITY|TRIGGER|POLICY)\w"
+TAKES_AWAY = re.compile(rf"\b(DELETE\s+FROM|TRUNCATE|{DROPS})", re.IGNORECASE)
+# what squawk tells of by itself, outside a contract step
+SQUAWKS_OWN = re.compile(r"\s*(DROP\s+TABLE|ALTER\s+TABLE\s.*\bDROP\s+COLUMN)\b", re.IGNORECASE | re.DOTALL)
+CHANGES = re.compile(
+    r"(?<!\bON )(?<!\bFOR )\b(UPDATE\s+\S|DELETE\s+FROM|MERGE\s+INTO)|\bINSERT\s+INTO\b.*\bSELECT\b",
+    re.IGNORECASE | re.DOTALL,
+)
+LOCKS = re.compile(
+    r"\s*(CLUSTER|LOCK|VACUUM\s+FULL|REINDEX(?!.*CONCURRENTLY)|REFRESH\s+MATERIALIZED\s+VIEW(?!\s+CONCURRENTLY))\b"
+    r"|\bSET\s+(UNLOGGED|LOGGED|SCHEMA|TABLESPACE)\b|\bADD\s+(COLUMN\s+)?\S+\s+\w*SERIAL\b"
+    r"|\bADD\s+COLUMN\b.*\b(CHECK\s*\(|STORED\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+RENAMES = re.compile(
+    r"\bRENAME\s+VALUE\b|\s*ALTER\s+(VIEW|TYPE|SEQUENCE)\b.*\bRENAME\b", re.IGNORECASE | re.DOTALL
+)
 NEW_VALUE = re.compile(r"ALTER TYPE .* ADD VALUE (?:IF NOT EXISTS )?('[^']*')", re.IGNORECASE)
+COMMENTS = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +120,19 @@ def find(scripts: Scripts, revision: Revision) -> list[Hazard]:
         sql = scripts.written(revision)
     except Refused as error:
         return [ours("unreadable", str(error))]
-    statements = list(in_transactions(sql))
+    statements = [(COMMENTS.sub("", each).strip(), inside) for each, inside in in_transactions(sql)]
+    statements = [(each, inside) for each, inside in statements if each]
     together = [statement for statement, inside in statements if inside]
     found = list(squawk(sql))
     if revision.phase == "contract":
         found = [each for each in found if not each.rule.startswith("ban-drop")]
-        found += [ours("lossy-downgrade", each) for each, _ in statements if TAKES_AWAY.match(each)]
-    found += [ours("change-in-transaction", each) for each in together if CHANGES.match(each)]
+        found += [ours("lossy-downgrade", each) for each, _ in statements if TAKES_AWAY.search(each)]
+    else:
+        gone = [each for each, _ in statements if TAKES_AWAY.search(each) and not SQUAWKS_OWN.match(each)]
+        found += [ours("taken-away-too-soon", each) for each in gone]
+    found += [ours("renamed-too-soon", each) for each, _ in statements if RENAMES.search(each)]
+    found += [ours("strong-lock", each) for each, _ in statements if LOCKS.search(each)]
+    found += [ours("change-in-transaction", each) for each in together if CHANGES.search(each)]
     found += [ours("enum-value-in-transaction", each) for each in used_at_once(together)]
     if 0 < len(together) < len(statements):
         found.append(ours("autocommit-not-alone", statements[0][0]))
@@ -120,7 +154,8 @@ def squawk(sql: str) -> Iterator[Hazard]:
     for each in told:
         rule, line = each["rule_name"], each["line"]
         if rule != general or line not in plainer:
-            yield Hazard(rule, lines[line].strip(), each["message"], SQUAWK[rule])
+            where = lines[min(line, len(lines) - 1)].strip()  # an unclosed quote ends after the last
+            yield Hazard(rule, where, each["message"], SQUAWK[rule])
 
 
 def ours(rule: str, statement: str) -> Hazard:

@@ -19,6 +19,8 @@ ALL = {revision.id: revision for revision in (A, B, C, D)}
         # a contract step that waits: this code works as it is
         ([A, B, C], ["b"], Standing("current", "b", ("c",))),
         ([A, B, C], ["a"], Standing("behind", "a", ("b", "c"))),
+        # an expand step is missing, wherever it stands
+        ([A, B, C, D], ["b"], Standing("behind", "b", ("c", "d"))),
         ([A], ["b"], Standing("ahead", "b")),
         ([A, B], ["c"], Standing("ahead", "c", broken_by=("c",))),
         ([A], ["d"], Standing("ahead", "d", broken_by=("c",))),

@@ -177,7 +177,7 @@ def test_killed_in_the_middle_the_next_run_ends_at_head(shop: Workshop, rows: Ro
     answer = shop.ask("upgrade")
     assert answer["applied"] == ["r2", "r3"]
     assert rows(LEDGER) == [
-        ("upgrade", None, None, ["r1"], "interrupted"),
+        ("upgrade", None, "r1", ["r1"], "interrupted"),
         ("upgrade", "r1", "r3", ["r2", "r3"], "ok"),
     ]
     assert rows("SELECT revision FROM schema_revisions ORDER BY 1") == [("r1",), ("r2",), ("r3",)]
@@ -245,7 +245,7 @@ def test_in_production_a_downgrade_that_drops_data_must_be_told_to(shop: Worksho
     prod = {"environment": "prod"}
     shop.ask("upgrade", prod)
     assert shop.ask("downgrade", prod, to="-1", confirm="r1")["to"] == "r1"
-    with pytest.raises(Refused, match='taking back r1 drops data; say so: "lose_data": true'):
+    with pytest.raises(Refused, match='taking back r1 may lose data; agree to it: "lose_data": true'):
         shop.ask("downgrade", prod, to="-1", confirm="base")
     answer = shop.ask("downgrade", prod, to="-1", confirm="base", lose_data=True)
     assert answer["verdict"] == "empty"
@@ -324,7 +324,7 @@ def test_an_expand_step_on_a_held_one_is_refused_and_an_override_is_kept(shop: W
 def test_upgrade_to_a_revision(shop: Workshop) -> None:
     for name in "ab":
         shop.add(f"CREATE TABLE {name} (n int)")
-    with pytest.raises(Refused, match="revision x is not ahead of the database; these are: r1, r2"):
+    with pytest.raises(Refused, match="unknown revision x; there are: r1, r2"):
         shop.ask("upgrade", to="x")
     assert shop.ask("upgrade", to="r1")["applied"] == ["r1"]
 

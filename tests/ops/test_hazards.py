@@ -122,6 +122,52 @@ PAIRS: dict[str, tuple[str, Step, list[Step]]] = {
 }
 
 
+# what else is found, by the rule that finds it
+FOUND = {
+    "taken-away-too-soon": [
+        "TRUNCATE t", "DROP SCHEMA s", "DROP VIEW v", "DROP TYPE e", "ALTER TABLE t DROP x",
+    ],
+    "renamed-too-soon": ["ALTER TYPE e RENAME VALUE 'a' TO 'b'", "ALTER VIEW v RENAME TO w"],
+    "strong-lock": [
+        "CLUSTER t", "LOCK TABLE t", "REINDEX TABLE t", "REFRESH MATERIALIZED VIEW v",
+        "ALTER TABLE t SET UNLOGGED", "ALTER TABLE t SET SCHEMA s", "ALTER TABLE t ADD COLUMN x bigserial",
+        "ALTER TABLE t ADD COLUMN x int CHECK (x > 0)",
+    ],
+    "change-in-transaction": [
+        "DO $$ BEGIN UPDATE t SET b = a; END $$", "/* all of it */ UPDATE t SET b = a",
+        "MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN UPDATE SET b = a",
+        "ALTER TABLE t ADD COLUMN x int; UPDATE t SET x = 0",
+    ],
+    "syntax-error": ["INSERT INTO t VALUES ('a)"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "sql"), [(rule, sql) for rule in FOUND for sql in FOUND[rule]])
+def test_it_is_found(rule: str, sql: str, tmp_path: Path) -> None:
+    bad = scripts(tmp_path / "migrations", [step(f"op.execute({sql!r})")])
+    assert rule in {found.rule for found in hazards.find(bad, bad.known[0])}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u ON DELETE CASCADE ON UPDATE CASCADE NOT VALID",
+        "ALTER TABLE t DROP CONSTRAINT c",
+        "ALTER TABLE t ALTER x DROP DEFAULT",
+        "SELECT 1 FROM t FOR UPDATE",
+        "INSERT INTO t VALUES ('a\n-- no comment')",
+        "COMMENT ON TABLE t IS 'alembic_version'",
+    ],
+)
+def test_it_is_not_dangerous(sql: str, tmp_path: Path) -> None:
+    hazards.check(scripts(tmp_path / "migrations", [step(f"op.execute({sql!r})")]))
+
+
+def test_a_contract_step_that_drops_without_the_word_column_is_lossy(tmp_path: Path) -> None:
+    bad = scripts(tmp_path / "migrations", [step("ALTER TABLE t DROP x", phase="contract")])
+    assert [found.rule for found in hazards.find(bad, bad.known[0])] == ["lossy-downgrade"]
+
+
 def scripts(folder: Path, steps: list[Step]) -> Scripts:
     shop = Workshop(folder, make_url("postgresql+psycopg://"))
     for each in steps:

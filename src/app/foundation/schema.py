@@ -59,7 +59,8 @@ def stand(known: Sequence[Revision], recorded: Mapping[str, Revision], found: Se
     ids = [revision.id for revision in known]
     if at in ids:
         left = known[ids.index(at) + 1 :]
-        state: Verdict = "behind" if left and left[0].phase == "expand" else "current"
+        # code does without its own contract steps, and not without its expand steps
+        state: Verdict = "behind" if any(each.phase == "expand" for each in left) else "current"
         return Standing(state, at, tuple(revision.id for revision in left))
     newer = []
     row = recorded.get(at)

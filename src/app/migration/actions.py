@@ -119,7 +119,7 @@ def seed(call: Call, email: str | None = None, password: str | None = None) -> A
     password = password or (secret.get_secret_value() if secret else None)
     if not email or not password:
         raise Refused("who? give email and password, or set ADMINISTRATOR_EMAIL and ADMINISTRATOR_PASSWORD")
-    with call.run() as run:
+    with call.run() as run, alone(run.connection, run.left):
         try:
             with Session(run.connection) as session, session.begin():
                 made = seed_administrator(session, email, password)
@@ -132,9 +132,7 @@ def seed(call: Call, email: str | None = None, password: str | None = None) -> A
 def bootstrap(call: Call) -> Answer:
     """Makes the roles app and migrator and what they may; again, it changes nothing."""
     with connected(call.settings.admin_url) as connection, alone(connection, call.left):
-        made = roles.bootstrap(connection)
-        connection.commit()
-    return {"made": made}
+        return {"made": roles.bootstrap(connection, call.limits)}
 
 
 def create_database(call: Call, name: str) -> Answer:
@@ -164,7 +162,7 @@ def act(call: Call, event: dict[str, Any]) -> Answer:
     """Raises Refused: one line that says what is wrong and what to do."""
     began = time.monotonic()
     name = event.get("action") if isinstance(event, dict) else None
-    if name not in ACTIONS:
+    if not isinstance(name, str) or name not in ACTIONS:
         raise Refused(f"unknown action {name!r}; actions are: {', '.join(ACTIONS)}")
     given = {field: value for field, value in event.items() if field != "action"}
     try:

@@ -18,6 +18,8 @@ def in_batches(sql: str) -> None:
             op.execute(sql)
             return
         assert context.config
-        while op.get_bind().execute(text(sql)).rowcount:
+        while rows := op.get_bind().execute(text(sql)).rowcount:
+            if rows < 0:
+                raise Refused("in_batches needs a statement that tells how many rows it changed")
             if context.config.attributes["left"]() < RESERVE / 2:
                 raise Refused("time runs out; what is done stays done: invoke it again to go on")

@@ -47,9 +47,12 @@ LEDGER = Table(
 
 # the application reads where the schema is, and writes none of it
 PROTECT = text(
-    "DO $$ BEGIN "
-    "IF to_regclass('schema_ledger') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') "
-    "THEN REVOKE INSERT, UPDATE, DELETE ON schema_ledger, schema_revisions FROM app; END IF; END $$"
+    "DO $$ DECLARE name text; BEGIN "
+    "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') THEN "
+    "FOR name IN SELECT t FROM unnest(ARRAY['schema_ledger', 'schema_revisions', 'alembic_version']) t "
+    "WHERE to_regclass(t) IS NOT NULL LOOP "
+    "EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %I FROM app', name); "
+    "END LOOP; END IF; END $$"
 )
 
 
@@ -94,12 +97,13 @@ class Entry:
         else:
             self.connection.execute(delete(REVISIONS).where(REVISIONS.c.revision == revision.id))
         self.applied.append(revision.id)
-        self.write(applied=self.applied)
+        self.write(applied=self.applied, to_revision=revision.id if up else revision.parent)
 
     def close(self, after: str | None, result: str, error: str | None = None) -> None:
         self.connection.rollback()
         seconds = round(time.monotonic() - self.began, 3)
         self.write(to_revision=after, result=result, error=error, seconds=seconds)
+        self.connection.execute(PROTECT)
         self.connection.commit()
 
     def write(self, **values: object) -> None:

@@ -19,10 +19,11 @@ BOOKKEEPING = {"alembic_version", *TABLES.tables}
 def history(run: Run) -> dict[str, Any]:
     """Every revision this code knows, and the ledger's last 20 runs, newest first."""
     titles = run.scripts.titles()
-    waiting = run.standing().pending
+    found = run.standing()
+    missing = {*found.pending} if found.verdict != "diverged" else {each.id for each in run.scripts.known}
     revisions = [
         {"id": each.id, "parent": each.parent, "phase": each.phase, "title": titles[each.id],
-         "applied": each.id not in waiting}
+         "applied": each.id not in missing}
         for each in run.scripts.known
     ]  # fmt: skip
     return {"revisions": revisions, "runs": runs(run.connection)}

@@ -1,5 +1,6 @@
 """Moving the schema up and down: what is asked, what may be done, and its record."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +21,7 @@ class Moved:
 
 def upgrade(run: Run, to: str | None = None, allow: Sequence[str] = (), reason: str | None = None) -> Moved:
     """To the newest revision that may run, or to `to`. Raises Refused."""
-    if allow and not reason:
-        raise Refused('allowing a contract step needs a reason, which the ledger keeps: add "reason"')
+    check_wishes(run, to, allow, reason)
     before = run.standing()
     refuse_diverged(before)
     if before.verdict == "ahead" or (before.verdict == "current" and not before.pending):
@@ -37,6 +37,18 @@ def upgrade(run: Run, to: str | None = None, allow: Sequence[str] = (), reason: 
         moved = move(run, entry, before, plan.apply, up=True)
         moved.held = [revision.id for revision in plan.held]
         return moved
+
+
+def check_wishes(run: Run, to: str | None, allow: Sequence[str], reason: str | None) -> None:
+    """Raises Refused for what this code does not know."""
+    ids = [revision.id for revision in run.scripts.known]
+    contracts = [revision.id for revision in run.scripts.known if revision.phase == "contract"]
+    if to is not None and to not in ids:
+        raise Refused(f"unknown revision {to}; there are: {', '.join(ids) or 'none'}")
+    if unknown := sorted(set(allow) - set(contracts)):
+        raise Refused(f"no contract step: {', '.join(unknown)}; there are: {', '.join(contracts) or 'none'}")
+    if allow and not reason:
+        raise Refused('allowing a contract step needs a reason, which the ledger keeps: add "reason"')
 
 
 def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False) -> Moved:
@@ -55,7 +67,7 @@ def downgrade(run: Run, to: str, confirm: str | None, *, lose_data: bool = False
             f'this takes back {", ".join(each.id for each in undone)}; say so: "confirm": "{target}"'
         )
     if run.holds and not lose_data and (lossy := [each.id for each in undone if loses(run, each)]):
-        raise Refused(f'taking back {", ".join(lossy)} drops data; say so: "lose_data": true')
+        raise Refused(f'taking back {", ".join(lossy)} may lose data; agree to it: "lose_data": true')
     with alone(run.connection, run.left):
         if run.standing() != before:
             raise Refused("the schema was moved meanwhile; look at it again")
@@ -95,24 +107,18 @@ def nothing(run: Run, found: Standing, note: str | None, held: Sequence[Revision
 
 
 def pending(run: Run, found: Standing, to: str | None) -> list[Revision]:
+    """Those up to `to`; none where the database is there already, or further."""
     left = [revision for revision in run.scripts.known if revision.id in found.pending]
     if to is None:
         return left
     ids = [revision.id for revision in left]
-    if to not in ids:
-        raise Refused(f"revision {to} is not ahead of the database; these are: {', '.join(ids) or 'none'}")
-    return left[: ids.index(to) + 1]
+    return left[: ids.index(to) + 1] if to in ids else []
 
 
 def allowed(run: Run, found: Standing, allow: Sequence[str]) -> list[str]:
-    contracts = [revision.id for revision in run.scripts.known if revision.phase == "contract"]
-    if unknown := sorted(set(allow) - set(contracts)):
-        raise Refused(f"no contract step: {', '.join(unknown)}; there are: {', '.join(contracts) or 'none'}")
-    if not run.holds or found.verdict == "empty":
-        return contracts
-    out_of_service = phases.released(run.connection, run.scripts.known)
-    run.connection.rollback()
-    return [*out_of_service, *allow]
+    if not run.holds or found.verdict == "empty" or phases.nothing_served(run.connection):
+        return [revision.id for revision in run.scripts.known]
+    return [*phases.released(run.connection, run.scripts.known), *allow]
 
 
 def undoing(run: Run, found: Standing, to: str) -> list[Revision]:
@@ -128,9 +134,31 @@ def undoing(run: Run, found: Standing, to: str) -> list[Revision]:
     return applied[: targets.index(to) + 1]
 
 
+# what takes no row and no value away, one clause at a time
+HARMLESS = re.compile(
+    r"(CREATE (UNIQUE )?INDEX|CREATE TABLE|COMMENT ON|DROP INDEX|ALTER INDEX|ALTER TABLE (ONLY )?\S+ "
+    r"(ADD|VALIDATE|RENAME|DROP CONSTRAINT|ALTER (COLUMN )?\S+ (SET|DROP) (DEFAULT|NOT NULL)))\b[^;]*",
+    re.IGNORECASE,
+)
+
+
 def loses(run: Run, revision: Revision) -> bool:
-    sql = run.scripts.sql(revision, up=False).upper()
-    return any(words in sql for words in ("DROP TABLE", "DROP COLUMN", "DELETE FROM", "TRUNCATE"))
+    """Whether taking it back may lose rows or values: all but what is known not to."""
+    try:
+        sql = run.scripts.sql(revision, up=False)
+    except Refused:
+        return True
+    statements = [statement.strip() for statement in sql.split(";\n") if statement.strip(";\n ")]
+    return not all(
+        HARMLESS.fullmatch(each.rstrip(";")) and not re.search(r",\s*(DROP|ALTER)\b", each, re.IGNORECASE)
+        for each in statements
+    )
+
+
+def enough(left: float) -> None:
+    """Raises Refused where no step can begin: to invoke it again would not help."""
+    if left < RESERVE:
+        raise Refused(f"{left:.0f} s are left, and a step needs {RESERVE:.0f}: raise the function's time-out")
 
 
 def move(run: Run, entry: ledger.Entry, before: Standing, steps: Sequence[Revision], *, up: bool) -> Moved:
@@ -138,9 +166,11 @@ def move(run: Run, entry: ledger.Entry, before: Standing, steps: Sequence[Revisi
     moved = Moved(before, entry.applied)
     try:
         for revision in steps:
-            if run.left() < RESERVE:
-                moved.stopped = f"{run.left():.0f} s are left; invoke it again to go on"
+            left = run.left()
+            if left < RESERVE and entry.applied:
+                moved.stopped = f"{left:.0f} s are left; invoke it again to go on"
                 break
+            enough(left)
             step(run, entry, revision, up=up)
     except Exception as error:  # a revision is anybody's code
         at = run.standing().revision

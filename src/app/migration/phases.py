@@ -35,7 +35,7 @@ def plan(pending: Sequence[Revision], allowed: Sequence[str]) -> Plan:
 
 
 def released(connection: Connection, known: Sequence[Revision]) -> list[str]:
-    """The contract steps whose parent every release in service has known for OUT_OF_SERVICE.
+    """The contract steps that every release in service has known for OUT_OF_SERVICE.
 
     `released` in the ledger says what the release that took over the traffic knows, in `applied`.
     """
@@ -54,5 +54,12 @@ def released(connection: Connection, known: Sequence[Revision]) -> list[str]:
             break
     else:
         return []
-    contracts = [revision for revision in known if revision.phase == "contract"]
-    return [each.id for each in contracts if all(each.parent in knows for knows in serving)]
+    contracts = [revision.id for revision in known if revision.phase == "contract"]
+    return [id_ for id_ in contracts if all(id_ in knows for knows in serving)]
+
+
+def nothing_served(connection: Connection) -> bool:
+    """Whether the first run of all has not come to its end yet, so that no code can be in service."""
+    first = "SELECT from_revision IS NULL FROM schema_ledger ORDER BY id LIMIT 1"
+    done = "SELECT EXISTS (SELECT FROM schema_ledger WHERE result = 'ok')"
+    return bool(connection.scalar(text(first))) and not connection.scalar(text(done))

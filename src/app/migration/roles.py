@@ -1,20 +1,27 @@
 """Who may do what in the database: `migrator` owns the schema, `app` uses its rows."""
 
 import re
+import time
 from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from app.migration.errors import Refused
 from app.migration.ledger import PROTECT
+from app.migration.steps import GIVE_WAY, Limits
 
 APP, MIGRATOR, IAM = "app", "migrator", "rds_iam"
+RIGHTS = (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT"))
+# roles belong to the whole server, where another database's bootstrap may make them at the same moment:
+# unique_violation, duplicate_object, and internal_error ("tuple concurrently updated")
+AGAIN = GIVE_WAY.keys() | {"23505", "42710", "XX000"}
 # previews alone are made and dropped
 PREVIEW = re.compile(r"preview_[a-z0-9_]{1,50}")
 
 
-def bootstrap(connection: Connection) -> list[str]:
+def bootstrap(connection: Connection, limits: Limits) -> list[str]:
     """Makes the roles and what they may; again, it changes nothing. What it made; raises Refused.
 
     For who may make roles, and holds the advisory lock. With IAM sign-in (the role rds_iam exists) a member
@@ -22,6 +29,23 @@ def bootstrap(connection: Connection) -> list[str]:
     member of it: so it is refused to one who would be locked out ("IAM database authentication", Amazon RDS
     User Guide).
     """
+    for number in range(1, limits.tries + 1):
+        try:
+            made = make(connection, limits)
+            own_everything(connection, limits)
+        except DBAPIError as error:
+            connection.rollback()
+            if number == limits.tries or getattr(error.orig, "sqlstate", None) not in AGAIN:
+                raise
+            time.sleep(limits.pause)
+        else:
+            return made
+    raise AssertionError
+
+
+def make(connection: Connection, limits: Limits) -> list[str]:
+    """The roles and their rights, in one transaction."""
+    give_way(connection, limits)
     iam = role_exists(connection, IAM)
     made = missing(connection)
     if iam and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):
@@ -41,19 +65,24 @@ def bootstrap(connection: Connection) -> list[str]:
     run(connection, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     run(connection, "GRANT USAGE, CREATE ON SCHEMA public TO {}", MIGRATOR)
     run(connection, "GRANT USAGE ON SCHEMA public TO {}", APP)
-    own_everything(connection)
-    for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+    for kind, rights in RIGHTS:
         run(connection, f"GRANT {rights} ON ALL {kind} IN SCHEMA public TO {{}}", APP)
         defaults = "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public"
         run(connection, f"{defaults} GRANT {rights} ON {kind} TO {{}}", MIGRATOR, APP)
     connection.execute(PROTECT)
+    connection.commit()
     return made
+
+
+def give_way(connection: Connection, limits: Limits) -> None:
+    """To those who use the tables, until this transaction ends."""
+    connection.execute(text(f"SET LOCAL lock_timeout = {limits.lock * 1000:.0f}"))
 
 
 def needed(connection: Connection) -> bool:
     """The roles belong to the server; what they may, to each of its databases."""
     may = text(f"SELECT has_schema_privilege('{MIGRATOR}', 'public', 'CREATE')")
-    return bool(missing(connection)) or not connection.scalar(may)
+    return bool(missing(connection)) or not connection.scalar(may) or bool(foreign(connection))
 
 
 def missing(connection: Connection) -> list[str]:
@@ -61,17 +90,36 @@ def missing(connection: Connection) -> list[str]:
     return [role for role in (MIGRATOR, APP) if not role_exists(connection, role)]
 
 
-def own_everything(connection: Connection) -> None:
-    """What was made before there were roles goes to the migrator."""
-    tables = connection.scalars(
-        text(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> :owner "
-            "ORDER BY tablename"
-        ),
-        {"owner": MIGRATOR},
-    ).all()
-    for table in tables:
-        run(connection, "ALTER TABLE public.{} OWNER TO {}", table, MIGRATOR)
+def own_everything(connection: Connection, limits: Limits) -> None:
+    """What was made before there were roles goes to the migrator, each in a transaction of its own."""
+    for thing in foreign(connection):
+        connection.rollback()
+        give_way(connection, limits)
+        run(connection, f"ALTER {thing.replace('{', '{{').replace('}', '}}')} OWNER TO {{}}", MIGRATOR)
+        connection.commit()
+
+
+def foreign(connection: Connection) -> Sequence[str]:
+    """Tables, views, sequences, types and routines of public that this user may give to the migrator.
+
+    Not those of extensions, nor a column's own sequence, which goes with its table.
+    """
+    others = (
+        "n.nspname = 'public' AND pg_get_userbyid({0}owner) <> :owner AND pg_has_role({0}owner, 'USAGE') "
+        "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.classid = o.tableoid "
+        "AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass))"
+    )
+    kinds = (
+        ("TABLE", "regclass", "pg_class", "rel", "o.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')"),
+        ("TYPE", "regtype", "pg_type", "typ", "o.typtype IN ('e', 'd', 'r')"),
+        ("ROUTINE", "regprocedure", "pg_proc", "pro", "true"),
+    )
+    queries = [
+        f"SELECT '{kind} ' || o.oid::{name} FROM {catalog} o JOIN pg_namespace n "  # noqa: S608
+        f"ON n.oid = o.{prefix}namespace WHERE {which} AND {others.format(f'o.{prefix}')}"
+        for kind, name, catalog, prefix, which in kinds
+    ]
+    return connection.scalars(text(" UNION ALL ".join(queries) + " ORDER BY 1"), {"owner": MIGRATOR}).all()
 
 
 def create_database(connection: Connection, name: str) -> None:

@@ -1,6 +1,7 @@
 """One step of the schema, which gives way to those who use the tables."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,15 @@ log = logging.getLogger(__name__)
 GIVE_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
 BACK_OFF = 3  # the pause doubles so often
 RESERVE = 60.0  # seconds that a step must have before Lambda's end, and that reporting needs
+
+
+CONCURRENTLY = re.compile(
+    r"\s*(CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\b.*)\s+CONCURRENTLY\b", re.IGNORECASE | re.DOTALL
+)
+VALIDATE = re.compile(r"\s*ALTER\s+TABLE\s.*\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE | re.DOTALL)
+BUILT = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\S+)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,8 @@ def step(run: Run, entry: ledger.Entry, revision: Revision, *, up: bool) -> None
     for number in range(1, run.limits.tries + 1):
         done = len(entry.applied)
         try:
+            drop_invalid_indexes(run, revision, up=up)
             with limits(run):
-                drop_invalid_indexes(run.connection)
                 run.scripts.move(run.connection, revision, up=up, on_apply=entry.step, left=run.left)
         except DBAPIError as error:
             del entry.applied[done:]
@@ -82,6 +92,7 @@ def alone(connection: Connection, left: Callable[[], float]) -> Iterator[None]:
     for every transaction.
     """
     lock = {"key": "schema"}
+    waiting = False
     while True:
         got = connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:key))"), lock)
         connection.commit()
@@ -89,6 +100,9 @@ def alone(connection: Connection, left: Callable[[], float]) -> Iterator[None]:
             break
         if left() < RESERVE:
             raise Refused("another run is moving the schema; invoke it again when it is done")
+        if not waiting:
+            log.info("another run is moving the schema; waiting for it")
+        waiting = True
         time.sleep(0.1)
     try:
         yield
@@ -102,24 +116,21 @@ def alone(connection: Connection, left: Callable[[], float]) -> Iterator[None]:
 def limits(run: Run) -> Iterator[None]:
     """How long a statement may wait for a lock, and run.
 
-    What is CONCURRENTLY blocks nobody and waits for everybody: it may take all the time there is.
+    The waits of one transaction share the limit, as it holds meanwhile what it has got. What is CONCURRENTLY
+    blocks nobody and waits for everybody: it may take all the time there is. So may VALIDATE run.
     """
     all_there_is = max(1.0, min(run.left() - RESERVE / 2, 86400))
-    setting = "SET lock_timeout = '{:.0f}ms'; SET statement_timeout = '{:.0f}ms'"
-    usual = setting.format(run.limits.lock * 1000, min(run.limits.statement, all_there_is) * 1000)
-    patient = setting.format(0, all_there_is * 1000)
-    now = usual
+    began: float | None = None
 
     def before(_: Connection, cursor: psycopg.Cursor[object], statement: str, *__: object) -> None:
-        nonlocal now
-        wanted = patient if "CONCURRENTLY" in statement.upper() else usual
-        if wanted != now:
-            cursor.execute(wanted)
-            now = wanted
+        nonlocal began
+        began = began or time.monotonic()
+        spent = 0.0 if cursor.connection.autocommit else time.monotonic() - began
+        lock = 0.0 if CONCURRENTLY.match(statement) else max(0.05, run.limits.lock - spent)
+        patient = CONCURRENTLY.match(statement) or VALIDATE.match(statement)
+        seconds = all_there_is if patient else min(run.limits.statement, all_there_is)
+        cursor.execute(f"SET lock_timeout = {lock * 1000:.0f}; SET statement_timeout = {seconds * 1000:.0f}")
 
-    # committed, as a transaction that is rolled back takes its SET with it
-    run.connection.exec_driver_sql(usual)
-    run.connection.commit()
     event.listen(run.connection, "before_cursor_execute", before)
     try:
         yield
@@ -130,30 +141,39 @@ def limits(run: Run) -> Iterator[None]:
         run.connection.commit()
 
 
-def drop_invalid_indexes(connection: Connection) -> None:
-    """What a CREATE INDEX CONCURRENTLY that failed left behind: it has the name, and serves no query.
-
-    One that is being built at this moment is left alone.
-    """
+def drop_invalid_indexes(run: Run, revision: Revision, *, up: bool) -> None:
+    """The revision's own: what a CREATE INDEX CONCURRENTLY that failed left has the name, and no use."""
+    if not run.scripts.speaks_of_concurrently(revision):
+        return
+    try:
+        built = BUILT.findall(run.scripts.sql(revision, up=up))
+    except Refused:
+        return
+    names = [name.rpartition(".")[2].strip('"') for name in built]
     query = text(
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i "
         "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE NOT i.indisvalid AND n.nspname = current_schema() "
-        "AND i.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)"
+        "WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = current_schema() "
+        "AND c.relname = ANY(:names)"
     )
-    names = connection.scalars(query).all()
-    connection.rollback()
-    for name in names:
+    found = run.connection.scalars(query, {"names": names}).all()
+    run.connection.rollback()
+    for name in found:
         log.info("dropping the invalid index %s", name)
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
-        connection.commit()
-        connection.execution_options(isolation_level="READ COMMITTED")
+        autocommit = run.connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            autocommit.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        finally:
+            run.connection.rollback()
+            run.connection.execution_options(isolation_level="READ COMMITTED")
 
 
 def said(error: Exception) -> str:
     """In one line, without the statement; and what to do about a missing privilege."""
-    cause = getattr(error, "orig", None) or error
+    first: BaseException | None = None if isinstance(error, Refused) else error
+    while first and not isinstance(first, DBAPIError):
+        first = first.__cause__ or first.__context__
+    cause = getattr(first, "orig", None) or error
     words = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
     hint = ""
     if getattr(cause, "sqlstate", None) == "42501":  # insufficient_privilege
