@@ -67,6 +67,7 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
 	@$(RUN) -m mypy
+	@.venv/bin/hadolint Dockerfile
 	@$(RUN) .venv/bin/lint-imports --no-logo
 	@$(RUN) -m ops size
 	@$(RUN) -m ops lock --check

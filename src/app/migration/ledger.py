@@ -98,12 +98,12 @@ class Entry:
             self.connection.execute(delete(REVISIONS).where(REVISIONS.c.revision == revision.id))
         self.applied.append(revision.id)
         self.write(applied=self.applied, to_revision=revision.id if up else revision.parent)
+        self.connection.execute(PROTECT)  # Alembic's own table was made by the first step
 
     def close(self, after: str | None, result: str, error: str | None = None) -> None:
         self.connection.rollback()
         seconds = round(time.monotonic() - self.began, 3)
         self.write(to_revision=after, result=result, error=error, seconds=seconds)
-        self.connection.execute(PROTECT)
         self.connection.commit()
 
     def write(self, **values: object) -> None:
