@@ -9,7 +9,7 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /app -p /
 WORKDIR /code
 COPY src/app app
 COPY migrations migrations
-RUN python -m compileall -q --invalidation-mode unchecked-hash -s /code -p /app /code
+RUN chmod -R go+rX /code && python -m compileall -q --invalidation-mode unchecked-hash -s /code -p /app /code
 
 FROM public.ecr.aws/lambda/python:3.13 AS lambda
 COPY --from=packages /app /var/task
@@ -33,6 +33,7 @@ LABEL org.opencontainers.image.revision=$COMMIT
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+  CMD ["python", "-c", "from http.client import *; c = HTTPConnection('127.0.0.1', 8000, timeout=2); \
+c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["python", "-m", "app.entrypoints.container"]
 CMD ["serve"]

@@ -46,7 +46,9 @@ def sam_local() -> None:
             fail("the database could not be prepared: see the lines above")
     with sam_variables() as variables:
         tell(str(port), "Ctrl-C stops this, make down the database.")
-        sam("local", "start-api", *variables, f"--port={port}", "--warm-containers=EAGER")
+        done = sam("local", "start-api", *variables, f"--port={port}", "--warm-containers=EAGER")
+    if done.returncode:
+        fail("SAM did not start: see the lines above")
 
 
 def sam_invoke() -> None:
@@ -56,7 +58,7 @@ def sam_invoke() -> None:
     if not event.is_file():
         fail(f"there is no file {event}; `ls events` shows what there is")
     start_database()
-    function = "MigrationFunction" if event.name.startswith("migrate-") else "ApiFunction"
+    function = "MigrationFunction" if '"action"' in event.read_text() else "ApiFunction"
     with sam_variables() as variables:
         done = sam(
             "local", "invoke", function, *variables, f"--event={event.resolve()}", output=subprocess.PIPE
@@ -65,7 +67,7 @@ def sam_invoke() -> None:
     if done.returncode or not done.stdout.strip():
         fail(f"{function} did not answer: see the lines above")
     answer = json.loads(done.stdout.splitlines()[-1])
-    if "errorType" in answer:
+    if isinstance(answer, dict) and "errorType" in answer:
         fail(f"{function} failed: {answer.get('errorMessage')}")
 
 
@@ -77,8 +79,10 @@ def start_database() -> None:
 def tell(port: str, end: str) -> None:
     base = f"http://localhost:{port}"
     who = os.environ.get("ADMINISTRATOR_EMAIL") or ADMINISTRATOR
-    password = os.environ.get("ADMINISTRATOR_PASSWORD") or EXAMPLE_PASSWORD
-    say(f"\n  API       {base}\n  Docs      {base}/docs\n  Sign in   {who}, {password}")
+    own = os.environ.get("ADMINISTRATOR_PASSWORD")
+    password = ".." if own else EXAMPLE_PASSWORD
+    shown = "ADMINISTRATOR_PASSWORD" if own else EXAMPLE_PASSWORD
+    say(f"\n  API       {base}\n  Docs      {base}/docs\n  Sign in   {who}, {shown}")
     say(f"\n  Try it: make demo URL={base} EMAIL={who} PASSWORD={password}\n  {end}\n")
 
 

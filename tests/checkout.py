@@ -16,7 +16,7 @@ from tests.mail_server import free_port
 
 START_SECONDS = 60
 # SSL_CERT_FILE: how this machine reaches a package index
-PUBLIC = {"PATH", "HOME", "LANG", "PG", "SSL_CERT_FILE"}
+PUBLIC = {"PATH", "HOME", "LANG", "PG", "SSL_CERT_FILE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"}
 
 
 def copy_checkout(folder: Path) -> Path:

@@ -37,7 +37,9 @@ def test_with_an_env_file_and_without(composed: Checkout) -> None:
     assert compose(composed, "config", "--quiet").returncode == 0
     example = (composed.folder / ".env.example").read_text()
     (composed.folder / ".env").write_text(f"{example}\nPOSTGRES_PASSWORD=one of its own\nSIGNUP=closed\n")
+    composed.environment["WORKERS"] = "3"
     told = compose(composed, "config")
+    assert 'WORKERS: "3"' in told.stdout
     assert told.returncode == 0, told.stderr
     for name in ("DB_PASSWORD", "POSTGRES_PASSWORD"):
         assert f" {name}: one of its own\n" in told.stdout

@@ -73,11 +73,13 @@ def test_a_stop_loses_no_request(served: Container, client: httpx2.Client, owner
         while await asyncio.to_thread(being_answered, served) < count:
             assert not any(call.done() for call in calls)
         docker("kill", "--signal=TERM", served.id)
+        end = time.monotonic() + 10
         while await asyncio.to_thread(listening, served):
-            pass
+            assert time.monotonic() < end
         await asyncio.to_thread(owner.rollback)
         return await asyncio.gather(*calls)
 
+    client.close()  # its own connection would be counted
     owner.execute("LOCK TABLE users")
     began = time.monotonic()
     assert asyncio.run(stop_amid(IN_FLIGHT)) == [200] * IN_FLIGHT

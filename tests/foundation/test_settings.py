@@ -1,5 +1,6 @@
 """Settings: what is accepted, and the one line for what is not."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,11 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
         (DEPLOYED | {"SECRET_KEY": "ab" * 40}, "SECRET_KEY: too regular with ENVIRONMENT=prod"),
         (DEPLOYED | {"ALGORITHM": "HS512"}, "SECRET_KEY: shorter than 64 characters"),
         (DEPLOYED | {"ADMINISTRATOR_PASSWORD": EXAMPLE_PASSWORD}, "ADMINISTRATOR_PASSWORD: an example's is"),
+        (
+            {"TRUSTED_PROXIES": "10.0.1.5/16"},
+            "TRUSTED_PROXIES: 10.0.1.5/16 has host bits set; write",
+        ),
+        ({"TRUSTED_PROXIES": "*"}, "TRUSTED_PROXIES: '*' does not appear to be an IPv4 or IPv6 network"),
         ({"WORKERS": "0"}, "WORKERS: Input should be greater than or equal to 1"),
         (DEPLOYED | {"ORIGIN_CORS": "*"}, "ORIGIN_CORS: '*' cannot go with credentials"),
         (DEPLOYED | {"SENDER_EMAIL": ""}, "SENDER_EMAIL: missing with ENVIRONMENT=prod"),
@@ -138,6 +144,14 @@ def test_the_example_names_every_setting_and_no_other() -> None:
     named = {name for name in named if name.isupper()}
     composed = {"POSTGRES_PASSWORD", "POSTGRES_PORT", "MAIL_PORT"}
     assert named == {name.upper() for name in Settings.model_fields} | {"PORT", "PG"} | composed
+
+
+def test_compose_passes_every_setting() -> None:
+    text = (environment.ROOT / "compose.yaml").read_text().partition("postgres:\n    image")[0]
+    # the migrations are the image's own, its database Compose's
+    others = {"COMMIT", "ADMIN_DATABASE_URL", "MIGRATIONS_DIR", "TYPE_DB"}
+    names = {name.upper() for name in Settings.model_fields} - others
+    assert set(re.findall(r"^      ([A-Z_]+):", text, re.MULTILINE)) == names
 
 
 def test_the_example_loads_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

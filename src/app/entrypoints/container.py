@@ -1,9 +1,11 @@
 """The container's door: `serve` (uvicorn -> app), or `migrate` and `seed`, which do so and end."""
 
 import logging
+import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,7 +32,7 @@ COMMANDS = {"migrate": ("prepare",), "seed": ("seed",)}
 
 def main(command: str = "serve") -> None:
     """A fault ends the program in one line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as a shell tells of it
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -43,12 +45,15 @@ def main(command: str = "serve") -> None:
         act(settings, COMMANDS[command])
         return
     if settings.prepare_at_start:
-        act(settings, AT_START)
+        known = settings.administrator_email and settings.administrator_password
+        act(settings, [action for action in AT_START if action != "seed" or known])
     serve(settings)
 
 
 def serve(settings: Settings) -> None:
     """Until SIGTERM; then what is in flight is answered first."""
+    # uvicorn raises the signal anew once it is done; a route that hangs then holds nothing up
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.info("serving", extra={"port": 8000, "workers": settings.workers})
     uvicorn.run(
         "app.entrypoints.container:make_app",
@@ -70,7 +75,7 @@ def make_app() -> FastAPI:
     return start()
 
 
-def act(settings: Settings, actions: tuple[str, ...]) -> None:
+def act(settings: Settings, actions: Sequence[str]) -> None:
     from app.migration.actions import Call, act  # Alembic is for those who move the schema
     from app.migration.errors import Refused
 
@@ -89,8 +94,8 @@ def wait_for_database(settings: Settings) -> None:
     while True:
         try:
             engine.connect().close()
-        except DBAPIError as error:
-            reason = " ".join(str(error.orig).split())
+        except (DBAPIError, UnicodeError) as error:  # UnicodeError: a name that no host can have
+            reason = " ".join(str(getattr(error, "orig", error)).split())
             if time.monotonic() > end:
                 sys.exit(f"{NAME}: the database did not answer: {reason}")
             log.warning("waiting for the database", extra={"error": reason})

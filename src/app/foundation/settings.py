@@ -1,6 +1,7 @@
 """Every setting, read from the environment and refused with a line that names the fix."""
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -143,6 +144,17 @@ class Settings(BaseSettings):
     def check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             postgresql_url(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def check_proxies(cls, value: str) -> str:
+        """As uvicorn reads them: what it cannot read it would trust in silence not at all."""
+        for part in value.split(","):
+            try:
+                ip_network(part.strip())
+            except ValueError as error:
+                raise ValueError(f"{error}; write addresses or networks with commas between them") from None
         return value
 
     @model_validator(mode="after")
