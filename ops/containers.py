@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from app.foundation.settings import DEV_SECRET, EXAMPLE_PASSWORD, Settings
 from ops import emulator, environment
-from ops.dev import ADMINISTRATOR, free_port
+from ops.dev import ADMINISTRATOR, end_on_signals, free_port
 from ops.environment import ROOT
 from ops.terminal import fail, say
 
@@ -40,6 +40,7 @@ def sam_local() -> None:
     """`sam local start-api`, until it is stopped."""
     environment.read_file()
     port = free_port("3000")
+    end_on_signals()
     start_database()
     for command in ("migrate", "seed"):
         if compose("run", "--build", "--rm", "app", command):
@@ -111,10 +112,21 @@ def sam_variables() -> Iterator[list[str]]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"Parameters": passed}, file)
         file.flush()
-        yield [
-            f"--env-vars={file.name}", f"--docker-network={network}", "--skip-pull-image",
-            "--parameter-overrides", architecture,
-        ]  # fmt: skip
+        files = [f"--env-vars={file.name}", f"--docker-network={network}"]
+        try:
+            yield [*files, "--skip-pull-image", "--parameter-overrides", architecture]
+        finally:
+            remove_foreign(network)
+
+
+def remove_foreign(network: str) -> None:
+    """What is on Compose's network and not Compose's: SAM may leave containers when it is interrupted."""
+    shape = '{{.ID}} {{.Label "com.docker.compose.project"}}'
+    command = ["docker", "ps", "--all", f"--filter=network={network}", f"--format={shape}"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    left = [words[0] for words in map(str.split, listed.splitlines()) if len(words) == 1]
+    if left:
+        subprocess.run(["docker", "rm", "--force", *left], stdout=subprocess.DEVNULL, check=False)
 
 
 def sam(*arguments: str, output: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,8 @@ def test_an_event_is_answered_and_a_failure_is_one(composed: Checkout) -> None:
     )
 
 
-def test_the_same_14_answers_through_sam(composed: Checkout) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_14_answers_through_sam(composed: Checkout, number: signal.Signals) -> None:
     running = docker("ps", "--quiet").split()
     door = composed.start("sam-local")
     told = door.wait_for("Press CTRL+C to quit")
@@ -35,7 +36,7 @@ def test_the_same_14_answers_through_sam(composed: Checkout) -> None:
     demo = composed.make(*line.partition("Try it: make ")[2].split())
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert len(demo.stdout.splitlines()) == 14
-    door.stop(signal.SIGINT)
+    door.stop(number)
     assert composed.left_behind() == []
     composed.make("down")
     assert set(docker("ps", "--quiet").split()) <= set(running)
