@@ -9,10 +9,13 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /app -p /
 WORKDIR /code
 COPY src/app app
 COPY migrations migrations
-RUN chmod -R go+rX /code && python -m compileall -q --invalidation-mode unchecked-hash -s /code -p /app /code
+RUN chmod -R go+rX /code && python -m compileall -q --invalidation-mode unchecked-hash /code
 
 FROM public.ecr.aws/lambda/python:3.13 AS lambda
-COPY --from=packages /app /var/task
+COPY requirements.txt /
+RUN pip install --quiet --disable-pip-version-check --no-cache-dir --root-user-action=ignore --no-compile \
+      --require-hashes --no-deps --only-binary :all: --target /var/task -r /requirements.txt \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /var/task
 COPY --from=packages /code /var/task
 ARG COMMIT=unknown
 ENV COMMIT=$COMMIT

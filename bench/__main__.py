@@ -32,6 +32,7 @@ from ops.build import PLATFORMS, fill
 from ops.environment import DATA, ROOT, commit
 from ops.postgres import Postgres
 from ops.terminal import fail, say
+from ops.tools import environment_of
 
 HERE = ROOT / "bench"
 PEERS = {"FastAPI + Mangum": "fastapi_mangum.handler", "bare handler": "psycopg_handler.handler"}
@@ -112,7 +113,7 @@ def with_peers(artifact: Path, folder: Path) -> Path:
 
 
 def python() -> str:
-    return str(emulator.environment_of("runtime") / "bin" / "python")
+    return str(environment_of("runtime") / "bin" / "python")
 
 
 def cold(code: Path, handler: str, calls: dict[str, Any]) -> Results:

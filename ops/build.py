@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -12,8 +11,8 @@ from app.migration.scripts import Scripts
 from ops import hazards
 from ops.environment import ROOT
 from ops.terminal import fail, say
+from ops.tools import PYTHON, environment_of, uv
 
-PYTHON = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34 (release notes of
 # dhrimov/package-python-lambda-gha v1.1.0, October 2026)
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
@@ -40,6 +39,8 @@ def build() -> None:
     fill(folder, PLATFORMS[architecture])
     archive = folder.with_suffix(".zip")
     pack(folder, archive)
+    list_parts("requirements.txt", archive.with_suffix(".cdx.json"))
+    list_parts("requirements/container.txt", ROOT / "dist" / "container.cdx.json")
     report(folder, archive)
 
 
@@ -76,16 +77,6 @@ def compile_all(folder: Path) -> None:
     subprocess.run([python, "-m", "compileall", *options, str(folder)], env=fixed, check=True)
 
 
-def uv(*arguments: str) -> str:
-    command = [sys.executable, "-m", "uv", *arguments]
-    # without a version, pyenv's python3.13 only says which there are
-    environment = {"PYENV_VERSION": PYTHON} | os.environ
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        fail(f"see the lines above; where Python {PYTHON} is missing: .venv/bin/uv python install {PYTHON}")
-    return done.stdout
-
-
 def pack(folder: Path, archive: Path) -> None:
     """Sorted, and without the time, the owner and the mode that this machine gives."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
@@ -109,3 +100,10 @@ def report(folder: Path, archive: Path) -> None:
 def size_of(path: Path) -> float:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files) / 1e6
+
+
+def list_parts(requirements: str, file: Path) -> None:
+    """A software bill of materials (CycloneDX), the same bytes each time."""
+    command = [str(environment_of("sbom") / "bin" / "cyclonedx-py"), "requirements", requirements]
+    subprocess.run([*command, "--output-reproducible", "-o", str(file)], cwd=ROOT, check=True)
+    say(f"SBOM: {file.relative_to(ROOT)}")

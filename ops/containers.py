@@ -16,6 +16,7 @@ from ops import emulator, environment
 from ops.dev import ADMINISTRATOR, end_on_signals, free_port
 from ops.environment import ROOT
 from ops.terminal import fail, say
+from ops.tools import environment_of
 
 
 def up() -> None:
@@ -133,7 +134,14 @@ def sam(*arguments: str, output: int | None = None) -> subprocess.CompletedProce
     """SAM CLI, with nothing of AWS: it would ask for credentials. It answers Ctrl-C by itself."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     quiet = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
-    command = [str(emulator.environment_of("sam") / "bin" / "sam"), *arguments]
+    # of Docker's contexts, such as Docker Desktop's, SAM knows the default alone
+    shape = "{{.Endpoints.docker.Host}}"
+    asked = subprocess.run(
+        ["docker", "context", "inspect", f"--format={shape}"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode == 0:
+        ours.setdefault("DOCKER_HOST", asked.stdout.strip())
+    command = [str(environment_of("sam") / "bin" / "sam"), *arguments]
     # it has containers to remove, and must not be killed meanwhile
     signal.signal(signal.SIGINT, lambda *_: None)
     return subprocess.run(command, cwd=ROOT, env=ours | quiet, stdout=output, text=True, check=False)

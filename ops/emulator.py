@@ -1,6 +1,5 @@
 """`make lambda`: the built artifact's handler in AWS's own runtime emulator, behind API Gateway's shape."""
 
-import hashlib
 import os
 import platform
 import signal
@@ -19,10 +18,11 @@ import psutil
 from app import NAME
 from app.foundation.settings import Settings
 from ops import environment
-from ops.build import PLATFORMS, PYTHON, fill, uv
+from ops.build import PLATFORMS, fill
 from ops.dev import end_on_signals, free_port, greet, prepared
 from ops.environment import ROOT
 from ops.terminal import fail, say
+from ops.tools import environment_of
 
 HANDLER = "app.entrypoints.api_lambda.handler"
 ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
@@ -44,24 +44,6 @@ def serve() -> None:
         threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
         with suppress(KeyboardInterrupt):
             process.wait()
-
-
-def environment_of(name: str) -> Path:
-    """`.venv/NAME`, made from requirements/NAME.txt on Lambda's Python.
-
-    `sam` is SAM CLI, which the development tools exclude. `runtime` is Lambda's side of a function and
-    nothing else, so that what the artifact lacks is missed.
-    """
-    folder, requirements = Path(sys.prefix) / name, ROOT / "requirements" / f"{name}.txt"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    stamp = folder / ".ready"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        say(f"Installing requirements/{name}.txt into .venv/{name}")
-        uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))
-        options = ["--quiet", "--compile-bytecode", "--require-hashes", "--python", str(folder)]
-        uv("pip", "sync", *options, str(requirements))
-        stamp.write_text(wanted)
-    return folder
 
 
 @contextmanager

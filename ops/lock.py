@@ -20,7 +20,8 @@ FILES = {
         "pyproject.toml", "--python-version=3.11", "--extra=container", "--group=dev",
         "-c=requirements/container.txt"
     ],
-    # on Lambda's Python, each in an environment of its own: SAM CLI, and Lambda's side of a function
+    # on Lambda's Python, each in an environment of its own (ops/tools.py)
+    "requirements/sbom.txt": ["--python-version=3.13", "--group=sbom"],
     "requirements/sam.txt": ["--python-version=3.13", "--group=sam"],
     "requirements/runtime.txt": ["--python-version=3.13", "--group=runtime"],
     # only programs are taken from this one, so nothing that its Python code would need
@@ -48,9 +49,9 @@ def compile_one(copy: Path, name: str, *, check: bool) -> bool:
     if os.environ.get("UPGRADE"):
         command.append("--upgrade")
     subprocess.run(command, cwd=copy, check=True)
-    text = (copy / name).read_text()
-    if text == (ROOT / name).read_text():
+    text, ours = (copy / name).read_text(), ROOT / name
+    if ours.exists() and text == ours.read_text():
         return False
     if not check:
-        (ROOT / name).write_text(text)
+        ours.write_text(text)
     return True

@@ -195,6 +195,7 @@ def test_one_line_a_request(client: Client, ada: Person, lines: LogLines) -> Non
     assert line["caller_id"] == ada.id
     assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/users/me", 200)
     assert 0 < line["duration_ms"] < 10_000
+    assert line["client"]
 
 
 def test_routes_are_logged_as_templates(client: Client, ada: Person, lines: LogLines) -> None:

@@ -12,6 +12,7 @@ import pytest
 from app.foundation.settings import Settings
 from ops import emulator
 from ops.environment import ROOT
+from ops.tools import environment_of
 from tests.checkout import copy_checkout
 from tests.doors.test_artifact import MACHINES, build
 
@@ -22,7 +23,7 @@ QUIET = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def sam(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [str(emulator.environment_of("sam") / "bin" / "sam"), *arguments]
+    command = [str(environment_of("sam") / "bin" / "sam"), *arguments]
     return subprocess.run(command, cwd=folder, env=os.environ | QUIET, capture_output=True, text=True)
 
 
@@ -32,7 +33,7 @@ def template() -> dict[str, Any]:
         "import json, sys; from samcli.yamlhelper import yaml_parse; "
         "print(json.dumps(yaml_parse(sys.stdin.read())))"
     )
-    python = emulator.environment_of("sam") / "bin" / "python"
+    python = environment_of("sam") / "bin" / "python"
     text = (ROOT / "template.yaml").read_text()
     done = subprocess.run([python, "-c", program], input=text, capture_output=True, text=True, check=True)
     read: dict[str, Any] = json.loads(done.stdout)

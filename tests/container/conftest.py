@@ -21,11 +21,17 @@ SECRET = "a-password-of-the-tests"
 ADMIN = {"ADMINISTRATOR_EMAIL": "admin@example.com", "ADMINISTRATOR_PASSWORD": "long enough for a test"}
 
 
-def docker(*arguments: str, check: bool = True) -> str:
+def docker(*arguments: str, check: bool = True, seconds: float = 300) -> str:
     """What it prints, errors among it."""
     command = ["docker", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=seconds,
     )
     assert not check or done.returncode == 0, done.stdout
     return done.stdout.strip()
@@ -64,7 +70,7 @@ class Container:
 
     def ended(self) -> tuple[int, str]:
         """Its exit code, and the last line that it said."""
-        code = int(docker("wait", self.id))
+        code = int(docker("wait", self.id, seconds=60))
         return code, self.logs().splitlines()[-1]
 
     def remove(self) -> None:

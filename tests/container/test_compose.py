@@ -1,6 +1,9 @@
 """`make up` and its fellows, from a copy of the checkout."""
 
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import httpx2
@@ -31,6 +34,34 @@ def test_from_nothing_to_a_signed_in_session_and_back(composed: Checkout) -> Non
     # whose rows are there again
     assert composed.make("up").returncode == 0
     assert composed.make("demo", *line.split()[4:]).returncode == 0
+
+
+def test_changed_code_is_served(composed: Checkout) -> None:
+    assert composed.make("up").returncode == 0
+    command = ["docker", "compose", "watch", "--no-up"]
+    with (
+        composed.log.open("w") as log,
+        subprocess.Popen(
+            command, cwd=composed.folder, env=composed.environment, stdout=log, stderr=log
+        ) as watch,
+    ):
+        end = time.monotonic() + 60
+        while "Watch enabled" not in composed.log.read_text():
+            assert time.monotonic() < end, composed.log.read_text()
+        module = composed.folder / "src/app/__init__.py"
+        module.write_text(module.read_text().replace('VERSION = "', 'VERSION = "9.'))
+        while version(composed)[:2] != "9.":
+            assert time.monotonic() < end, composed.log.read_text()
+            time.sleep(0.1)
+        watch.send_signal(signal.SIGINT)
+
+
+def version(composed: Checkout) -> str:
+    """Empty while it starts anew."""
+    try:
+        return str(httpx2.get(f"http://localhost:{composed.port}/version").json()["version"])
+    except httpx2.TransportError:
+        return ""
 
 
 def test_with_an_env_file_and_without(composed: Checkout) -> None:

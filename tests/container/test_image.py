@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import pytest
 
 from ops.environment import ROOT
 from ops.terminal import say
-from tests.container.conftest import ADMIN, Container, docker
+from tests.container.conftest import ADMIN, SECRET, Container, docker
 from tests.people import problem, sign_in
 
 pytestmark = pytest.mark.container
@@ -85,6 +86,49 @@ def test_a_stop_loses_no_request(served: Container, client: httpx2.Client, owner
     assert asyncio.run(stop_amid(IN_FLIGHT)) == [200] * IN_FLIGHT
     assert served.ended()[0] == 0
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_outlasts_the_drain_is_given_up(run: Any, database: Container, workers: str) -> None:
+    """ECS would kill it at 30 s."""
+    container = run(PREPARE_AT_START="yes", WORKERS=workers, **ADMIN).healthy()
+    given = f"postgresql://app:{SECRET}@127.0.0.1:{database.port(5432)}/app"
+    with httpx2.Client(base_url=container.address, timeout=60) as client:
+        token = sign_in(client, *ADMIN.values()).token
+
+        def call() -> None:
+            client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"})
+
+        with psycopg.connect(given) as owner, ThreadPoolExecutor() as pool:
+            owner.execute("LOCK TABLE users")
+            hanging = pool.submit(call)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while owner.execute(waiting).fetchone() == (0,):
+                assert not hanging.done()
+            began = time.monotonic()
+            docker("kill", "--signal=TERM", container.id)
+            assert container.ended()[0] == 0
+            assert 20 < time.monotonic() - began < 30
+            with pytest.raises(httpx2.TransportError):
+                hanging.result()
+
+
+@pytest.mark.parametrize(("trusted", "told"), [("127.0.0.1", 0), ("0.0.0.0/0", 1)], ids=["none", "all"])
+def test_who_calls_is_told_by_trusted_proxies_alone(
+    run: Any, database: Container, trusted: str, told: int
+) -> None:
+    container = run(WORKERS="2", TRUSTED_PROXIES=trusted)
+    container.until(lambda: "serving" in container.logs())
+    far = {"X-Forwarded-For": "203.0.113.9"}
+    container.until(lambda: answers(f"{container.address}/version", far))
+    assert container.logs().count('"client":"203.0.113.9"') == told
+
+
+def answers(url: str, headers: dict[str, str]) -> bool:
+    try:
+        return httpx2.get(url, headers=headers).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def sockets(container: Container) -> list[list[str]]:

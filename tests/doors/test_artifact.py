@@ -1,7 +1,9 @@
 """What `make build` makes: the same bytes each time, for its machine, and nothing too much."""
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import zipfile
 from functools import cache
@@ -54,6 +56,19 @@ def test_it_is_small_and_holds_nothing_too_much(artifact: tuple[str, Path]) -> N
     assert not [name for name in names if name.startswith(unwanted) or "/tests/" in name]
 
 
+def test_its_bill_of_materials_has_every_requirement(artifact: tuple[str, Path]) -> None:
+    """So does the image's."""
+    image = ROOT / "dist/container.cdx.json"
+    for file, requirements in (
+        (artifact[1].with_suffix(".cdx.json"), "requirements.txt"),
+        (image, "requirements/container.txt"),
+    ):
+        pinned = re.findall(r"^([^ #]+)==([^ ]+)", (ROOT / requirements).read_text(), re.MULTILINE)
+        listed = json.loads(file.read_text())["components"]
+        assert {part["purl"] for part in listed} == {f"pkg:pypi/{n}@{v}" for n, v in pinned}
+        assert len(listed) > 20
+
+
 def test_every_module_is_compiled_for_good(artifact: tuple[str, Path]) -> None:
     with zipfile.ZipFile(artifact[1]) as content:
         names = set(content.namelist())
@@ -80,5 +95,6 @@ def test_the_same_bytes_from_another_folder_and_time(artifact: tuple[str, Path],
         text=True,
     )
     assert again.returncode == 0, again.stderr
-    made = (copy / "dist" / archive.name).read_bytes()
-    assert hashlib.sha256(made).hexdigest() == before
+    made = copy / "dist" / archive.name
+    assert hashlib.sha256(made.read_bytes()).hexdigest() == before
+    assert made.with_suffix(".cdx.json").read_bytes() == archive.with_suffix(".cdx.json").read_bytes()

@@ -54,6 +54,8 @@ def serve(settings: Settings) -> None:
     """Until SIGTERM; then what is in flight is answered first."""
     # uvicorn raises the signal anew once it is done; a route that hangs then holds nothing up
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if settings.workers > 1:
+        make_app()  # what cannot start ends here; its workers would be started anew for ever
     log.info("serving", extra={"port": 8000, "workers": settings.workers})
     uvicorn.run(
         "app.entrypoints.container:make_app",

@@ -116,6 +116,7 @@ class EveryAnswer:
                 "method": scope["method"],
                 "route": getattr(scope.get("route"), "path", "none"),
                 "status": status,
+                "client": (scope.get("client") or ["unknown"])[0],
                 "duration_ms": round((time.perf_counter() - began) * 1000, 1),
             }
             log.info("request")
