@@ -63,6 +63,9 @@ reset: .venv/.ready ## forget the embedded database, after asking
 test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.py)
 	@$(RUN) -m pytest $(or $(T),--numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
 
+cloud-test: .venv/.ready ## deploy the templates to an emulated AWS, with a real PostgreSQL
+	@$(RUN) -m pytest -m cloud --verbosity=1 $(T)
+
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
@@ -87,8 +90,11 @@ size: .venv/.ready ## lines against the budgets
 build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
 	@$(OPS) build
 
+deploy: .venv/.ready ## to AWS: ENV=dev, staging or prod; makes what is missing, migrates, looks at it
+	@$(OPS) deploy
+
 # what `sam build` calls, once for each function of template.yaml
-build-ApiFunction build-MigrationFunction: .venv/.ready
+build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction: .venv/.ready
 	@$(OPS) build
 
 ## Change it
@@ -101,4 +107,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test check bench drill-locks size build build-ApiFunction build-MigrationFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock

@@ -28,7 +28,7 @@ from app.resources.sessions.service import sign_in
 from app.resources.users.model import User
 from app.resources.users.service import seed_administrator
 from ops import emulator, migrations
-from ops.build import PLATFORMS, fill
+from ops.build import filled
 from ops.environment import DATA, ROOT, commit
 from ops.postgres import Postgres
 from ops.terminal import fail, say
@@ -44,8 +44,7 @@ def main() -> None:
     pairs = int(os.environ.get("PAIRS") or 9)
     if not emulator.EMULATED:
         fail("cold starts are measured in AWS's runtime emulator, which is for Linux only")
-    artifact = ROOT / "dist" / f"lambda-{emulator.ARCHITECTURE}"
-    fill(artifact, PLATFORMS[emulator.ARCHITECTURE])
+    artifact = filled(emulator.ARCHITECTURE)
     found: dict[str, list[Results]] = {handler: [] for handler in (emulator.HANDLER, *PEERS.values())}
     with tempfile.TemporaryDirectory() as folder, database() as calls:
         code = with_peers(artifact, Path(folder))

@@ -33,6 +33,14 @@ def lambda_() -> None:
 
 
 @main.command()
+def deploy() -> None:
+    """To AWS: what is missing of ENV, then a release, then a look at it."""
+    from ops.cloud.deploy import deploy
+
+    deploy()
+
+
+@main.command()
 def up() -> None:
     """The container on a PostgreSQL 17, in Docker Compose."""
     from ops.containers import up

@@ -1,14 +1,17 @@
 """`make build`: the one artifact that every function runs; the same bytes from the same Python 3.13.x."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
+import time
 import tomllib
 import zipfile
 from pathlib import Path
 
 from app.migration.scripts import Scripts
-from ops import hazards
+from ops import environment, hazards
 from ops.environment import ROOT
 from ops.terminal import fail, say
 from ops.tools import PYTHON, environment_of, uv
@@ -21,6 +24,13 @@ LEFT_OUT = (
     "**/__pycache__ **/tests **/.agents sqlalchemy/testing alembic/testing mako/testing **/*.pyi "
     "**/RECORD **/INSTALLER **/REQUESTED **/redoc.standalone.js bin .lock"
 )
+# what boto3, which Lambda has, leaves to be shipped
+GATE = ("GateFunction", "ReleasedFunction")
+GATE_FILES = (
+    "app/__init__.py", "app/entrypoints/__init__.py", "app/entrypoints/gate_lambda.py",
+    "app/foundation/__init__.py",
+    "app/foundation/invoke.py",
+)  # fmt: skip
 
 
 def build() -> None:
@@ -30,13 +40,13 @@ def build() -> None:
     """
     hazards.check(Scripts())
     if wanted := os.environ.get("ARTIFACTS_DIR"):
-        fill(Path(wanted), PLATFORMS[sam_architecture(Path(wanted))])
+        artifact(Path(wanted))
+        name_release()
         return
     architecture = os.environ.get("ARCH") or "arm64"
     if architecture not in PLATFORMS:
         fail(f"ARCH={architecture} is not known to Lambda; ARCH is arm64 or x86_64")
-    folder = ROOT / "dist" / f"lambda-{architecture}"
-    fill(folder, PLATFORMS[architecture])
+    folder = filled(architecture)
     archive = folder.with_suffix(".zip")
     pack(folder, archive)
     list_parts("requirements.txt", archive.with_suffix(".cdx.json"))
@@ -49,6 +59,47 @@ def sam_architecture(artifacts: Path) -> str:
     notes = tomllib.loads((artifacts.parents[1] / "build.toml").read_text())
     [architecture] = {note["architecture"] for note in notes["function_build_definitions"].values()}
     return str(architecture)
+
+
+def artifact(folder: Path) -> None:
+    """What SAM asks for, by the function's name: the gate needs little, and so is uploaded at once."""
+    if folder.name not in GATE:
+        shutil.copytree(filled(sam_architecture(folder)), folder, dirs_exist_ok=True)
+        return
+    for name in GATE_FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "src" / name, folder / name)
+
+
+def name_release() -> None:
+    """For `sam deploy`, whose parameters samconfig.toml takes from this file: each build is a release."""
+    known = environment.commit()
+    commit = known if known != "unknown" else "0" * 12
+    (ROOT / "dist" / "release.yaml").write_text(f"ReleaseId: {int(time.time())}-{commit}\n")
+
+
+def filled(architecture: str) -> Path:
+    """The artifact's folder, made anew where the sources changed: SAM asks for each of its functions."""
+    folder = ROOT / "dist" / f"lambda-{architecture}"
+    folder.parent.mkdir(exist_ok=True)
+    stamp, now = folder.with_suffix(".stamp"), sources()
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists() or not stamp.exists() or stamp.read_text() != now:
+            stamp.unlink(missing_ok=True)
+            fill(folder, PLATFORMS[architecture])
+            stamp.write_text(now)
+    return folder
+
+
+def sources() -> str:
+    """A hash of all that an artifact is made of."""
+    found = hashlib.sha256()
+    files = [file for name in ("src/app", "migrations") for file in (ROOT / name).rglob("*")]
+    for file in sorted([ROOT / "requirements.txt", Path(__file__), *files]):
+        if file.is_file() and "__pycache__" not in file.parts:
+            found.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 def fill(folder: Path, platform: str) -> None:

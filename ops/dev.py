@@ -62,8 +62,9 @@ def prepared(port: int) -> Iterator[str]:
 def database() -> Iterator[tuple[Engine, str]]:
     """The database that the environment names, or the embedded one, running; and where it is, in words."""
     if environment.has_database():
-        url = load_settings().url
-        yield reach(make_engine(url)), url.set(query={}).render_as_string()
+        settings = load_settings()
+        url = settings.url
+        yield reach(make_engine(url, iam=settings.db_auth == "iam")), url.set(query={}).render_as_string()
         return
     with postgres.development().running() as server:
         os.environ["DATABASE_URL"] = server.url("app")

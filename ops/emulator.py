@@ -18,7 +18,7 @@ import psutil
 from app import NAME
 from app.foundation.settings import Settings
 from ops import environment
-from ops.build import PLATFORMS, fill
+from ops.build import filled
 from ops.dev import end_on_signals, free_port, greet, prepared
 from ops.environment import ROOT
 from ops.terminal import fail, say
@@ -35,9 +35,9 @@ def serve() -> None:
     settings = environment.load()
     port = free_port("3000")
     end_on_signals()
-    folder = ROOT / "dist" / f"lambda-{ARCHITECTURE}"
+    folder = ROOT
     if EMULATED:
-        fill(folder, PLATFORMS[ARCHITECTURE])
+        folder = filled(ARCHITECTURE)
     else:
         say("AWS's runtime emulator is for Linux only: the handler runs in process, from src.")
     with prepared(port) as where, function(folder, HANDLER) as url, gateway(port, url) as process:

@@ -21,7 +21,9 @@ FILES = {
         "-c=requirements/container.txt"
     ],
     # on Lambda's Python, each in an environment of its own (ops/tools.py)
+    "requirements/checkov.txt": ["--python-version=3.13", "--group=checkov"],
     "requirements/sbom.txt": ["--python-version=3.13", "--group=sbom"],
+    "requirements/cloud.txt": ["--python-version=3.13", "--group=cloud"],
     "requirements/sam.txt": ["--python-version=3.13", "--group=sam"],
     "requirements/runtime.txt": ["--python-version=3.13", "--group=runtime"],
     # only programs are taken from this one, so nothing that its Python code would need

@@ -21,11 +21,12 @@ def measures() -> list[tuple[str, int, int]]:
     first = next(
         (number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999
     )
-    moving = lines("src/app/migration/*.py")
+    moving, deploying = lines("src/app/migration/*.py"), lines("ops/cloud/*.py")
     return [
-        ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2400),
+        ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2600),
         ("src/app/migration, lines", moving, 1200),
-        ("ops, lines", lines("ops/**/*.py", "ops/**/*.sh"), 1800),
+        ("ops but cloud, lines", lines("ops/**/*.py", "ops/**/*.sh") - deploying, 1800),
+        ("ops/cloud, lines", deploying, 900),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
         ("template.yaml, lines", lines("template.yaml"), 450),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 32),

@@ -30,8 +30,10 @@ def start(connections: int = CONNECTIONS) -> FastAPI:
     """What a door does once per process: settings, logs, connections. Raises SettingsError."""
     settings = load_settings()
     set_up_logs(settings.log_level, NAME)
-    engine = make_engine(settings.url, connections)
-    return create_app(settings, partial(Session, engine, expire_on_commit=False))
+    engine = make_engine(settings.url, connections, iam=settings.db_auth == "iam")
+    app = create_app(settings, partial(Session, engine, expire_on_commit=False))
+    app.state.engine = engine
+    return app
 
 
 def create_app(settings: Settings, make_session: Callable[[], Session]) -> FastAPI:

@@ -16,8 +16,8 @@ from tests.conftest import Handler
 
 # which no cold start should pay for
 UNWANTED = [
-    "alembic", "asyncpg", "aws_xray_sdk", "boto3", "botocore", "fastapi_offline", "httpx", "httpx2", "jinja2",
-    "prometheus_client", "sentry_sdk", "uvicorn",
+    "alembic", "asyncpg", "aws_xray_sdk", "boto3", "botocore.session", "fastapi_offline", "httpx",
+    "httpx2", "jinja2", "prometheus_client", "sentry_sdk", "uvicorn",
 ]  # fmt: skip
 
 

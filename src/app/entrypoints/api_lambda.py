@@ -1,5 +1,7 @@
 """AWS Lambda's door: an event of API Gateway (HTTP or REST), a load balancer or a function URL -> app."""
 
+import os
+import random
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,6 +12,7 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from app.api import start
+from app.foundation.aws import forget
 
 Result = TypeVar("Result")
 
@@ -43,4 +46,15 @@ def make_handler(app: FastAPI) -> Mangum:
 
 
 anyio.to_thread.run_sync = run_here  # type: ignore[assignment]  # the one patch of somebody else's module
-handler = make_handler(start(connections=1))
+app = start(connections=1)
+handler = make_handler(app)
+# many environments start from one snapshot: what was connected, signed or random in it is nobody's (AWS
+# Lambda Developer Guide, "Defined runtime environment variables", "Lambda SnapStart runtime hooks for
+# Python", "Handling uniqueness with Lambda SnapStart": os.urandom, and what is made of it, is new by itself)
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    from snapshot_restore_py import register_after_restore, register_before_snapshot  # the runtime's
+
+    for renew in (app.state.engine.dispose, forget):
+        register_before_snapshot(renew)
+    for renew in (forget, random.seed):
+        register_after_restore(renew)

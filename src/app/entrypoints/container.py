@@ -91,7 +91,7 @@ def act(settings: Settings, actions: Sequence[str]) -> None:
 
 def wait_for_database(settings: Settings) -> None:
     """For `database_wait_seconds` at most, and says so each second."""
-    engine = make_engine(settings.url, connections=1)
+    engine = make_engine(settings.url, connections=1, iam=settings.db_auth == "iam")
     end = time.monotonic() + settings.database_wait_seconds
     while True:
         try:

@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Engine, MetaData, create_engine
-from sqlalchemy.engine import URL
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
+from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from app.foundation import aws
 from app.foundation.errors import ApiError
 
 
@@ -38,19 +39,40 @@ class Base(DeclarativeBase):
 CONNECTIONS = 15
 
 
-def make_engine(url: URL, connections: int = CONNECTIONS) -> Engine:
+def make_engine(url: URL, connections: int = CONNECTIONS, *, iam: bool = False) -> Engine:
     """Connects at the first query. A database that went away costs its next user a reconnect, no error."""
     given = url.query.get("options", "")
     url = url.update_query_dict({"options": f"-c timezone=utc {given}".strip()})
     url = url.update_query_dict({"client_encoding": "utf8"})
     url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "5")})
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=min(5, connections),
         max_overflow=max(0, connections - 5),
         pool_pre_ping=True,
         hide_parameters=True,  # an error in the log shows no address and no hash
     )
+    if iam and not url.password:
+        event.listen(engine, "do_connect", sign_in)
+    return engine
+
+
+def sign_in(dialect: Dialect, _: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Each connection with its own token of AWS (SQLAlchemy, "Generating dynamic authentication tokens").
+
+    Once more where it is refused: the credentials may have changed.
+    """
+    where = (options["host"], options.get("port", 5432), options["user"])
+    try:
+        try:
+            return dialect.connect(*arguments, **options, password=aws.database_token(*where))
+        except dialect.loaded_dbapi.OperationalError as error:
+            if "authentication failed" not in str(error):  # psycopg tells no SQLSTATE of it
+                raise
+        aws.forget()
+        return dialect.connect(*arguments, **options, password=aws.database_token(*where))
+    except aws.AwsError as error:  # is as good as no database
+        raise dialect.loaded_dbapi.OperationalError(str(error)) from None
 
 
 def open_session(request: Request) -> Iterator[Session]:

@@ -1,6 +1,7 @@
 """JSON logs: one line a request, and the request's id on every line written while it runs."""
 
 import logging
+import os
 import re
 import sys
 from contextvars import ContextVar
@@ -46,7 +47,11 @@ def set_up_logs(level: str, service: str) -> None:
     """Sends every logger's lines to standard output as JSON. Once per process."""
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(add_request)
+    # on Lambda, by which alarms tell a new version from the old
+    version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
     formatter = JsonLines(service=service, utc=True, use_rfc3339=True, serialize_stacktrace=False)
+    if version:
+        formatter.append_keys(version=version)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("uvicorn.access", "mangum.http"):  # they have a line a request of their own

@@ -1,9 +1,10 @@
 """Every setting, read from the environment and refused with a line that names the fix."""
 
 import json
+import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -11,12 +12,14 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL
 
+from app.foundation import aws
 from app.foundation.database_url import postgresql_url
 from app.foundation.origins import is_origin
 
@@ -26,6 +29,7 @@ KEY_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 # what examples and tutorials use; the digits open the key in FastAPI's own tutorial
 EXAMPLES = ("change", "example", "secret", "password", "09d25e094faa6ca2556c8181")
 EXAMPLE_PASSWORD = "an-example-password"  # noqa: S105  # compose.yaml's
+RDS_CA = Path(__file__).with_name("rds-ca.pem")
 NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(64))"'
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -47,6 +51,7 @@ class Settings(BaseSettings):
     signup: Literal["open", "closed"] = "closed"
 
     type_db: Literal["postgresql", "postgres"] = "postgresql"
+    db_auth: Literal["password", "iam"] = "password"
     database_url: SecretStr | None = None
     db_host: str | None = None
     db_port: Port = 5432
@@ -65,6 +70,7 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1"
 
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    secrets_arn: str | None = None
     secret_key: SecretStr = SecretStr("")
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     refresh_token_expire_days: Annotated[int, Field(ge=1, le=365)] = 30
@@ -84,9 +90,9 @@ class Settings(BaseSettings):
     def url(self) -> URL:
         """The database, for psycopg 3. Its password shows only when asked for."""
         if self.database_url is not None:
-            return postgresql_url(self.database_url.get_secret_value())
+            return self.verified(postgresql_url(self.database_url.get_secret_value()))
         password = self.db_password.get_secret_value() if self.db_password else None
-        return URL.create(
+        url = URL.create(
             "postgresql+psycopg",
             username=self.db_user,
             password=password,
@@ -94,12 +100,20 @@ class Settings(BaseSettings):
             port=self.db_port,
             database=self.db_name,
         )
+        return self.verified(url)
 
     @property
     def admin_url(self) -> URL:
         """The database, for who may make roles and databases in it."""
         given = self.admin_database_url
-        return postgresql_url(given.get_secret_value()) if given else self.url
+        return self.verified(postgresql_url(given.get_secret_value())) if given else self.url
+
+    def verified(self, url: URL) -> URL:
+        """Whoever gets a token of IAM first proves to be the database."""
+        if self.db_auth != "iam" or url.password:
+            return url
+        ca = {} if "PGSSLROOTCERT" in os.environ else {"sslrootcert": str(RDS_CA)}
+        return url.update_query_dict(ca | dict(url.query) | {"sslmode": "verify-full"})
 
     @model_validator(mode="before")
     @classmethod
@@ -141,9 +155,10 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", "admin_database_url")
     @classmethod
-    def check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            postgresql_url(value.get_secret_value())
+    def check_database_url(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = postgresql_url(value.get_secret_value()) if value else None
+        if url and not (url.password or (url.host and url.username)) and info.data.get("db_auth") == "iam":
+            raise ValueError("DB_AUTH=iam needs user and host; write postgresql://user@host:5432/name")
         return value
 
     @field_validator("trusted_proxies")
@@ -195,10 +210,21 @@ def secret_fault(secret: str, length: int) -> str | None:
     return "too regular" if len(set(secret)) < 10 else None
 
 
+def stored() -> dict[str, Any]:
+    """What AWS's secret holds and no variable sets. Raises AwsError."""
+    arn = os.environ.get("SECRETS_ARN")
+    found = aws.secret(arn) if arn else {}
+    given = {name.upper() for name, value in os.environ.items() if value}
+    names = {"SECRET_KEY", "SMTP_PASSWORD"} & found.keys() - given
+    return {name.lower(): found[name] for name in names if found[name]}
+
+
 def load_settings() -> Settings:
-    """Settings from the environment. Raises SettingsError."""
+    """Settings from the environment, and from the secret of SECRETS_ARN. Raises SettingsError."""
     try:
-        return Settings()
+        return Settings(**stored())
+    except aws.AwsError as error:
+        raise SettingsError(f"SECRETS_ARN: {error}") from None
     except ValidationError as error:
         lines = []
         for fault in error.errors(include_url=False, include_input=False):

@@ -45,7 +45,7 @@ class Call:
         """On the database, as the schema's owner."""
         actor = ledger.Actor(VERSION, self.settings.commit, self.invoker, self.function_version)
         scripts = Scripts(self.settings.migrations_dir)
-        with connected(self.settings.url) as connection:
+        with connected(self.settings.url, self.settings) as connection:
             holds = not self.settings.developing
             yield Run(connection, scripts, actor, self.left, holds=holds, limits=self.limits)
 
@@ -67,7 +67,7 @@ def downgrade(call: Call, to: str, confirm: str | None = None, *, lose_data: boo
 def prepare(call: Call) -> Answer:
     """bootstrap where it is needed, then upgrade: what a deployment asks for."""
     if call.settings.admin_database_url:
-        with connected(call.settings.admin_url) as connection:
+        with connected(call.settings.admin_url, call.settings) as connection:
             needed = roles.needed(connection)
         if needed:
             bootstrap(call)
@@ -131,20 +131,20 @@ def seed(call: Call, email: str | None = None, password: str | None = None) -> A
 
 def bootstrap(call: Call) -> Answer:
     """Makes the roles app and migrator and what they may; again, it changes nothing."""
-    with connected(call.settings.admin_url) as connection, alone(connection, call.left):
+    with connected(call.settings.admin_url, call.settings) as connection, alone(connection, call.left):
         return {"made": roles.bootstrap(connection, call.limits)}
 
 
 def create_database(call: Call, name: str) -> Answer:
     """Makes a preview's database."""
-    with connected(call.settings.admin_url, autocommit=True) as connection:
+    with connected(call.settings.admin_url, call.settings, autocommit=True) as connection:
         roles.create_database(connection, name)
     return {"made": [name]}
 
 
 def drop_database(call: Call, name: str, confirm: str | None = None) -> Answer:
     """Drops a preview's database."""
-    with connected(call.settings.admin_url, autocommit=True) as connection:
+    with connected(call.settings.admin_url, call.settings, autocommit=True) as connection:
         roles.drop_database(connection, name, confirm)
     return {"dropped": [name]}
 
@@ -200,9 +200,9 @@ def told(run: Run, moved: Moved | None = None) -> Answer:
 
 
 @contextmanager
-def connected(url: URL, *, autocommit: bool = False) -> Iterator[Connection]:
+def connected(url: URL, settings: Settings, *, autocommit: bool = False) -> Iterator[Connection]:
     """One connection, which is not left behind. Raises Refused where there is none."""
-    engine = make_engine(url, connections=1)
+    engine = make_engine(url, connections=1, iam=settings.db_auth == "iam")
     try:
         try:
             connection = engine.connect()

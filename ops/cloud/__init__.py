@@ -1,0 +1,1 @@
+"""What is deployed to AWS: by a person and by both pipelines in one way."""

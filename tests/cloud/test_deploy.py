@@ -1,0 +1,292 @@
+"""A checkout in an empty account: deployed, released again, refused, deleted; and what each left behind."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from ops import emulator
+from ops.postgres import Postgres
+from ops.tools import environment_of
+from tests.checkout import copy_checkout
+from tests.cloud.emulated import CREDENTIALS, REGION, Cloud, emulated_cloud
+from tests.scratch import FAST
+from tests.stand_ins.rds import Rds, serving
+
+pytestmark = pytest.mark.cloud
+
+NAME = "slipway-staging"
+REVISION = '''"""{title}."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{id}"
+down_revision = "{parent}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("{column}", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("users", "{column}")
+'''
+
+
+@dataclass
+class Seen:
+    """After one deployment."""
+
+    done: subprocess.CompletedProcess[str]
+    commit: str  # of the checkout that was deployed
+    version: dict[str, Any]  # what /version tells
+    ready: int
+    alias: str  # the API function's version that has the traffic
+    revision: str  # the schema's
+    status: dict[str, str]  # of each stack
+    deployments: list[str]  # of CodeDeploy, oldest first
+
+
+@dataclass
+class Place:
+    """A checkout with a history, an account, and the server that its database stack names."""
+
+    folder: Path
+    cloud: Cloud
+    server: Postgres
+    rds: Rds
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        own = {"PATH": self.path(), "ENV": "staging", "ARCH": emulator.ARCHITECTURE}
+        known = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
+        environment = self.cloud.environment | known | own | variables
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def path(self) -> str:
+        """With the AWS CLI and SAM CLI on it."""
+        folders = [str(environment_of(name) / "bin") for name in ("sam", "cloud")]
+        return os.pathsep.join([os.environ["PATH"], *folders])
+
+    def commit(self, message: str) -> str:
+        author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        self.run("git", "add", "--all")
+        self.run("git", *author, "commit", "--quiet", "--message", message)
+        return self.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
+
+    def add_revision(self, name: str, parent: str, column: str) -> None:
+        text = REVISION.format(title=f"Add {column}", id=name, parent=parent, column=column)
+        (self.folder / f"migrations/versions/20261201_{name}.py").write_text(text)
+        file = self.folder / "src/app/revisions.json"
+        known = json.loads(file.read_text())
+        file.write_text(json.dumps([*known, {"id": name, "parent": parent, "phase": "expand"}]))
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.server.url("app")) as connection:
+            return connection.execute(statement).fetchall()
+
+    def deploy(self, commit: str, **variables: str) -> Seen:
+        done = self.run("make", "-s", "deploy", **variables)
+        outputs = self.cloud.outputs(NAME)
+        with httpx2.Client(base_url=outputs["ApiUrl"], timeout=60) as client:
+            version, ready = client.get("/version").json(), client.get("/ready").status_code
+        alias = self.cloud.call("lambda", "get_alias", FunctionName=outputs["ApiFunctionName"], Name="live")
+        stacks = (NAME, f"{NAME}-network", f"{NAME}-database")
+        return Seen(
+            done,
+            commit,
+            version,
+            ready,
+            alias["FunctionVersion"],
+            self.query("SELECT version_num FROM alembic_version")[0][0],
+            {name: self.cloud.stack(name)["StackStatus"] for name in stacks},
+            self.deployments(),
+        )
+
+    def logs(self) -> str:
+        groups = self.cloud.call("logs", "describe_log_groups")["logGroups"]
+        names = [group["logGroupName"] for group in groups]
+        found = [self.cloud.call("logs", "filter_log_events", logGroupName=name)["events"] for name in names]
+        return self.cloud.log.read_text() + "".join(e["message"] for events in found for e in events)
+
+    def deployments(self) -> list[str]:
+        listed = self.cloud.call("codedeploy", "list_deployments")["deployments"]
+        told = [self.cloud.call("codedeploy", "get_deployment", deploymentId=name) for name in listed]
+        found = sorted((one["deploymentInfo"] for one in told), key=lambda info: str(info["createTime"]))
+        return [info["status"] for info in found]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
+    """With a server of its own, as roles belong to a server."""
+    folder = tmp_path_factory.mktemp("place")
+    keys = {CREDENTIALS["AWS_ACCESS_KEY_ID"]: CREDENTIALS["AWS_SECRET_ACCESS_KEY"]}
+    with Postgres(folder / "postgres", options=FAST).running() as server:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE ROLE rds_iam")  # RDS has it
+        files = str(certificates / "certificate.pem"), str(certificates / "key.pem")
+        rds = Rds(*files, f"{server.socket}:5432", keys, REGION)
+        trusted = {"PGSSLROOTCERT": str(certificates / "ca.pem")}
+        with serving(rds), emulated_cloud(f"localhost:{rds.server_address[1]}", trusted) as cloud:
+            made = Place(copy_checkout(folder / "checkout"), cloud, server, rds)
+            made.run("git", "init", "--quiet")
+            yield made
+
+
+@dataclass
+class Story:
+    first: Seen
+    second: Seen
+    refused: Seen
+    invoked: subprocess.CompletedProcess[str]
+    deleted: subprocess.CompletedProcess[str]
+    after: dict[str, str]  # the stacks that are left, and their status
+    rows: int  # users, after the release is gone
+    logs: str  # of all functions
+
+
+@pytest.fixture(scope="module")
+def story(place: Place) -> Story:
+    """All that happens, in its order; the tests look at what it left."""
+    first = place.deploy(place.commit("first"))
+    [password] = re.findall(r"Password +(\S+)", first.done.stdout) or [""]
+    place.add_revision("aaaaaaaaaaaa", "94fb9396801f", "nickname")
+    second = place.deploy(place.commit("second"), ADMINISTRATOR_PASSWORD=password)
+    # a column of that name is there, which only the database can tell
+    place.add_revision("bbbbbbbbbbbb", "aaaaaaaaaaaa", "email")
+    refused = place.deploy(place.commit("third"))
+    line = place.cloud.outputs(NAME)["InvokeMigration"]
+    invoked = place.run(*shlex.split(line))
+    logs = place.logs()
+    deleted = place.run("sam", "delete", "--stack-name", NAME, "--no-prompts", "--region", REGION)
+    listed = place.cloud.call("cloudformation", "list_stacks")["StackSummaries"]
+    left = {s["StackName"]: s["StackStatus"] for s in listed if s["StackStatus"] != "DELETE_COMPLETE"}
+    rows = place.query("SELECT count(*) FROM users")[0][0]
+    return Story(first, second, refused, invoked, deleted, left, rows, logs)
+
+
+def test_one_command_makes_network_database_and_release(story: Story) -> None:
+    assert story.first.done.returncode == 0, story.first.done.stdout + story.first.done.stderr
+    assert set(story.first.status.values()) == {"CREATE_COMPLETE"}
+    assert story.first.version["commit"] == story.first.commit
+
+
+def test_it_prepares_the_schema_as_nothing_else_would(story: Story) -> None:
+    """A first creation has no gate."""
+    assert story.first.deployments == []
+    assert "Schema: current, 2 revisions applied" in story.first.done.stdout
+    assert (story.first.revision, story.first.ready) == ("94fb9396801f", 200)
+
+
+def test_it_makes_an_administrator_and_14_calls(story: Story) -> None:
+    said = story.first.done.stdout
+    assert len(re.findall(r"^ *\d+ +ok +\d{3} ", said, re.MULTILINE)) == 14
+    assert said.count("(shown once)") == 1
+
+
+def test_it_says_where_everything_is(story: Story) -> None:
+    said = story.first.done.stdout
+    for name in ("ApiUrl", "MigrationFunctionName", "InvokeMigration", "ApiLogGroup", "DashboardUrl"):
+        assert re.search(rf"^  {name} +\S+", said, re.MULTILINE), name
+
+
+def test_everybody_signs_in_by_token(story: Story, place: Place) -> None:
+    """Over TLS that is verified, as a role of its own; no token was refused."""
+    users = {re.findall(r"DBUser=(\w+)", token)[0] for token in place.rds.tokens}
+    assert users == {"app", "migrator", "postgres"}
+    owners = place.query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert owners == [("migrator",)]
+    assert not place.query("SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL")
+
+
+def test_no_token_and_no_secret_is_logged(story: Story, place: Place) -> None:
+    said = story.logs + story.first.done.stdout + story.second.done.stdout + story.refused.done.stdout
+    assert '"message":"request"' in said
+    assert '"version":"2"' in said
+    assert "X-Amz-Signature" not in said
+    assert "SECRET_KEY=" not in said
+    assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in said
+
+
+def test_a_second_release_leaves_network_and_data_alone(story: Story) -> None:
+    assert story.second.done.returncode == 0, story.second.done.stdout + story.second.done.stderr
+    for part in ("network", "database"):
+        assert f"{NAME}-{part}: there" in story.second.done.stdout
+        assert story.second.status[f"{NAME}-{part}"] == "CREATE_COMPLETE"
+
+
+def test_its_schema_comes_before_its_traffic(story: Story) -> None:
+    assert story.second.deployments == ["Succeeded"]
+    assert (story.second.alias, story.second.revision) == ("2", "aaaaaaaaaaaa")
+    assert story.second.version["commit"] == story.second.commit
+    assert story.second.version["revision"] == "aaaaaaaaaaaa"
+
+
+def test_the_database_knows_who_moved_it_and_who_has_the_traffic(story: Story, place: Place) -> None:
+    runs = place.query(
+        "SELECT action, function_version, result FROM schema_ledger WHERE function_version = '2' ORDER BY at"
+    )
+    assert [run[0] for run in runs][:2] == ["upgrade", "released"], runs
+
+
+def test_with_the_password_it_makes_14_calls_again(story: Story) -> None:
+    assert len(re.findall(r"^ *\d+ +ok +\d{3} ", story.second.done.stdout, re.MULTILINE)) == 14
+
+
+def test_a_refused_migration_changes_nothing(story: Story) -> None:
+    assert story.refused.done.returncode != 0
+    assert story.refused.deployments == ["Succeeded", "Failed"]
+    assert (story.refused.alias, story.refused.revision) == ("2", "aaaaaaaaaaaa")
+    assert story.refused.version["commit"] == story.second.commit
+    assert story.refused.ready == 200
+
+
+def test_it_ends_where_another_deployment_can_begin(story: Story) -> None:
+    assert story.refused.status[NAME] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_it_says_which_resource_and_why(story: Story) -> None:
+    [line, *_] = story.refused.done.stderr.strip().splitlines()[-2:]
+    assert line.startswith(f"slipway: {NAME} was not deployed: ApiFunctionAliaslive: "), (
+        story.refused.done.stderr
+    )
+
+
+def test_the_printed_line_asks_the_migration_function(story: Story) -> None:
+    assert story.invoked.returncode == 0, story.invoked.stderr
+    answer, _ = json.JSONDecoder().raw_decode(story.invoked.stdout)
+    # the version that was refused still has the alias of a function that nobody calls
+    assert (answer["verdict"], answer["from"]) == ("current", "aaaaaaaaaaaa"), story.invoked.stdout
+
+
+def test_deleting_a_release_deletes_nothing_else(story: Story) -> None:
+    assert story.deleted.returncode == 0, story.deleted.stdout + story.deleted.stderr
+    assert NAME not in story.after
+    assert story.after[f"{NAME}-network"] == story.after[f"{NAME}-database"] == "CREATE_COMPLETE"
+    assert story.rows == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"ENV": "test"}, "slipway: which environment? ENV=dev or ENV=staging or ENV=prod"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "slipway: which region? set AWS_REGION, such as"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "slipway: AWS does not know you: "),
+    ],
+    ids=["environment", "region", "credentials"],
+)
+def test_what_is_missing_is_said_in_one_line(place: Place, variables: dict[str, str], line: str) -> None:
+    done = place.run("make", "-s", "deploy", **variables)
+    assert done.returncode != 0
+    assert done.stderr.startswith(line), done.stderr
