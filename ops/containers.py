@@ -107,7 +107,7 @@ def sam_variables() -> Iterator[list[str]]:
         fail("see the lines above")
     given = {name: os.environ[name] for name in map(str.upper, Settings.model_fields) if os.environ.get(name)}
     password = quote(os.environ.get("POSTGRES_PASSWORD") or "app", safe="")
-    usual = {"ENVIRONMENT": "dev", "SECRET_KEY": DEV_SECRET}
+    usual = {"ENVIRONMENT": "dev", "SECRET_KEY": DEV_SECRET, "DB_AUTH": "password", "SECRETS_ARN": ""}
     passed = usual | given | {"DATABASE_URL": f"postgresql://app:{password}@postgres/app"}
     network = f"{os.environ.get('COMPOSE_PROJECT_NAME') or 'slipway'}_default"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:

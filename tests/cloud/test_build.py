@@ -26,7 +26,8 @@ def test_sam_builds_what_make_build_builds(architecture: str, tmp_path: Path) ->
     for name in ("ApiFunction", "MigrationFunction"):
         assert contents(built / name) == contents(build(architecture).with_suffix(""))
     for name in ("GateFunction", "ReleasedFunction"):
-        program = [environment_of("sam") / "bin" / "python", "-c", "import app.entrypoints.gate_lambda"]
+        python = str(environment_of("sam") / "bin" / "python")
+        program = [python, "-c", "import app.entrypoints.gate_lambda"]
         subprocess.run(program, cwd=built / name, env={}, check=True)
     assert (copy / "dist" / "release.yaml").read_text().startswith("ReleaseId: ")
 
