@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import boto3
@@ -33,10 +33,10 @@ def chosen() -> Account:
     environment = os.environ.get("ENV") or ""
     if environment not in ENVIRONMENTS:
         fail(f"which environment? ENV={' or ENV='.join(ENVIRONMENTS)}")
-    region = os.environ.get("AWS_REGION") or boto3.Session().region_name
-    if not region:
-        fail("which region? set AWS_REGION, such as AWS_REGION=eu-central-1")
     try:
+        region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+        if not region:
+            fail("which region? set AWS_DEFAULT_REGION, such as AWS_DEFAULT_REGION=eu-central-1")
         number = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS does not know you: {error} (sign in, such as by `aws sso login`, and set AWS_PROFILE)")
@@ -63,17 +63,24 @@ class Stack:
         [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
-    def reason(self, since: datetime) -> str:
-        """Of the first resource that failed; the others were only given up with it."""
+    def events(self, after: str = "") -> list[dict[str, Any]]:
+        """Newest first, down to the one whose id is `after`."""
         pages = self.client.get_paginator("describe_stack_events").paginate(StackName=self.name)
-        for event in reversed([event for page in pages for event in page["StackEvents"]]):
+        try:
+            found = (event for page in pages for event in page["StackEvents"])
+            return list(takewhile(lambda event: event["EventId"] != after, found))
+        except ClientError:
+            return []  # there is no such stack yet
+
+    def reason(self, after: str) -> str:
+        """Of the first resource that failed since; the others were only given up with it."""
+        for event in reversed(self.events(after)):
             said = event.get("ResourceStatusReason", "")
-            failed = event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in said.lower()
-            if failed and event["Timestamp"] >= since:
+            if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in said.lower():
                 return f"{event['LogicalResourceId']}: {said}"
         return "see the lines above"
 
-
-def now() -> datetime:
-    """With a second to spare, as CloudFormation's clock is another."""
-    return datetime.now(UTC).replace(microsecond=0)
+    def resource(self, name: str) -> str:
+        """Its physical id."""
+        found = self.client.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])

@@ -16,6 +16,7 @@ import pytest
 
 from ops import emulator
 from ops.postgres import Postgres
+from ops.terminal import say
 from ops.tools import environment_of
 from tests.checkout import copy_checkout
 from tests.cloud.emulated import CREDENTIALS, REGION, Cloud, emulated_cloud
@@ -57,6 +58,7 @@ class Seen:
     revision: str  # the schema's
     status: dict[str, str]  # of each stack
     deployments: list[str]  # of CodeDeploy, oldest first
+    watched: bool  # whether alarms stop the next one
 
 
 @dataclass
@@ -92,12 +94,25 @@ class Place:
         known = json.loads(file.read_text())
         file.write_text(json.dumps([*known, {"id": name, "parent": parent, "phase": "expand"}]))
 
+    def take_back_revision(self, name: str) -> None:
+        (self.folder / f"migrations/versions/20261201_{name}.py").unlink()
+        file = self.folder / "src/app/revisions.json"
+        known = json.loads(file.read_text())
+        file.write_text(json.dumps([one for one in known if one["id"] != name]))
+
+    def resource(self, name: str) -> str:
+        found = self.cloud.call(
+            "cloudformation", "describe_stack_resource", StackName=NAME, LogicalResourceId=name
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.server.url("app")) as connection:
             return connection.execute(statement).fetchall()
 
     def deploy(self, commit: str, **variables: str) -> Seen:
         done = self.run("make", "-s", "deploy", **variables)
+        print(done.stdout, done.stderr)  # noqa: T201  # where the story breaks off
         outputs = self.cloud.outputs(NAME)
         with httpx2.Client(base_url=outputs["ApiUrl"], timeout=60) as client:
             version, ready = client.get("/version").json(), client.get("/ready").status_code
@@ -112,7 +127,16 @@ class Place:
             self.query("SELECT version_num FROM alembic_version")[0][0],
             {name: self.cloud.stack(name)["StackStatus"] for name in stacks},
             self.deployments(),
+            self.watched(),
         )
+
+    def watched(self) -> bool:
+        names = {
+            "applicationName": self.resource("ServerlessDeploymentApplication"),
+            "deploymentGroupName": self.resource("ApiFunctionDeploymentGroup"),
+        }
+        group = self.cloud.call("codedeploy", "get_deployment_group", **names)["deploymentGroupInfo"]
+        return bool(group["alarmConfiguration"]["enabled"])
 
     def logs(self) -> str:
         groups = self.cloud.call("logs", "describe_log_groups")["logGroups"]
@@ -149,6 +173,8 @@ class Story:
     first: Seen
     second: Seen
     refused: Seen
+    rung: Seen  # while an alarm is on
+    ignored: Seen  # the same, by ALARMS=ignore
     invoked: subprocess.CompletedProcess[str]
     deleted: subprocess.CompletedProcess[str]
     after: dict[str, str]  # the stacks that are left, and their status
@@ -157,15 +183,33 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(place: Place) -> Story:
-    """All that happens, in its order; the tests look at what it left."""
+def story(place: Place, request: pytest.FixtureRequest) -> Story:
+    """All that happens, in its order, told as it goes; the tests look at what it left."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(step: str) -> None:
+        with capture.global_and_fixture_disabled():
+            say(f"\n  {step} ..")
+
+    tell("a first release, with its network and database")
     first = place.deploy(place.commit("first"))
     [password] = re.findall(r"Password +(\S+)", first.done.stdout) or [""]
+    tell("a second, with a revision")
     place.add_revision("aaaaaaaaaaaa", "94fb9396801f", "nickname")
     second = place.deploy(place.commit("second"), ADMINISTRATOR_PASSWORD=password)
+    tell("a third, whose migration is refused")
     # a column of that name is there, which only the database can tell
     place.add_revision("bbbbbbbbbbbb", "aaaaaaaaaaaa", "email")
     refused = place.deploy(place.commit("third"))
+    tell("a fourth, while an alarm rings")
+    place.take_back_revision("bbbbbbbbbbbb")
+    commit = place.commit("fourth")
+    alarm = place.resource("ServerErrors")
+    place.cloud.call("cloudwatch", "set_alarm_state", AlarmName=alarm, StateValue="ALARM", StateReason="test")
+    rung = place.deploy(commit)
+    tell("the same, in spite of it")
+    ignored = place.deploy(commit, ALARMS="ignore", CI="true")
+    tell("sam delete")
     line = place.cloud.outputs(NAME)["InvokeMigration"]
     invoked = place.run(*shlex.split(line))
     logs = place.logs()
@@ -173,7 +217,7 @@ def story(place: Place) -> Story:
     listed = place.cloud.call("cloudformation", "list_stacks")["StackSummaries"]
     left = {s["StackName"]: s["StackStatus"] for s in listed if s["StackStatus"] != "DELETE_COMPLETE"}
     rows = place.query("SELECT count(*) FROM users")[0][0]
-    return Story(first, second, refused, invoked, deleted, left, rows, logs)
+    return Story(first, second, refused, rung, ignored, invoked, deleted, left, rows, logs)
 
 
 def test_one_command_makes_network_database_and_release(story: Story) -> None:
@@ -263,10 +307,27 @@ def test_it_says_which_resource_and_why(story: Story) -> None:
     )
 
 
+def test_an_alarm_that_rings_stops_a_release(story: Story) -> None:
+    assert story.rung.done.returncode != 0
+    assert (story.rung.alias, story.rung.version["commit"]) == ("2", story.second.commit)
+
+
+def test_and_does_not_stop_the_one_that_mends_it(story: Story) -> None:
+    assert story.ignored.done.returncode == 0, story.ignored.done.stdout + story.ignored.done.stderr
+    assert story.ignored.version["commit"] == story.ignored.commit
+    assert story.ignored.ready == 200
+    assert story.ignored.watched
+
+
+def test_a_pipeline_sees_no_password(story: Story) -> None:
+    """Without one it calls what anybody may call."""
+    assert "Password" not in story.ignored.done.stdout
+    assert len(re.findall(r"^ *\d+ +ok +\d{3} ", story.ignored.done.stdout, re.MULTILINE)) == 4
+
+
 def test_the_printed_line_asks_the_migration_function(story: Story) -> None:
     assert story.invoked.returncode == 0, story.invoked.stderr
     answer, _ = json.JSONDecoder().raw_decode(story.invoked.stdout)
-    # the version that was refused still has the alias of a function that nobody calls
     assert (answer["verdict"], answer["from"]) == ("current", "aaaaaaaaaaaa"), story.invoked.stdout
 
 
@@ -281,7 +342,10 @@ def test_deleting_a_release_deletes_nothing_else(story: Story) -> None:
     ("variables", "line"),
     [
         ({"ENV": "test"}, "slipway: which environment? ENV=dev or ENV=staging or ENV=prod"),
-        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "slipway: which region? set AWS_REGION, such as"),
+        (
+            {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""},
+            "slipway: which region? set AWS_DEFAULT_REGION, such as",
+        ),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "slipway: AWS does not know you: "),
     ],
     ids=["environment", "region", "credentials"],
@@ -290,3 +354,11 @@ def test_what_is_missing_is_said_in_one_line(place: Place, variables: dict[str, 
     done = place.run("make", "-s", "deploy", **variables)
     assert done.returncode != 0
     assert done.stderr.startswith(line), done.stderr
+
+
+def test_a_stack_that_never_was_says_what_to_do(place: Place) -> None:
+    broken = "Resources: {Stream: {Type: AWS::Logs::LogStream, Properties: {}}}"
+    assert place.cloud.apply(broken, "slipway-dev-network") == "ROLLBACK_COMPLETE"
+    done = place.run("make", "-s", "deploy", ENV="dev")
+    said = "slipway: slipway-dev-network is in ROLLBACK_COMPLETE: it was never there; delete it (sam delete),"
+    assert done.stderr.startswith(said), done.stderr

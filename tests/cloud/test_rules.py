@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from app.foundation.settings import Settings
 from ops import emulator
+from ops.cloud.account import ENVIRONMENTS
 from ops.environment import ROOT
 from ops.tools import environment_of
 
@@ -20,6 +22,12 @@ pytestmark = pytest.mark.artifact
 TEMPLATES = ["template.yaml", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "infra").iterdir()))]
 RELEASE = "1795612345-0123abcd4567"
 # variables that are no settings
+# policies of AWS's own, and what of them is wider than it might be
+MANAGED = {
+    "AWSLambdaBasicExecutionRole": "writes logs, to any group",
+    "AWSLambdaVPCAccessExecutionRole": "Lambda makes the function's network interfaces with its role",
+    "AWSCodeDeployRoleForLambdaLimited": "moves any alias; it may invoke no hooks but ours",
+}
 NOT_SETTINGS = {"AWS_USE_DUALSTACK_ENDPOINT", "MIGRATION_FUNCTION"}
 # settings that no function has as a variable
 NOT_VARIABLES = {
@@ -45,7 +53,7 @@ PASSED_OVER = {
     "CKV_AWS_158": "logs are encrypted with AWS's key; one of one's own is billed by the month",
     "CKV_AWS_173": "variables hold no secret, and are encrypted with AWS's key",
     "CKV_AWS_115": "an account may have ten at once in all: to reserve some takes them from the others",
-    "CKV_AWS_116": "nothing invokes these asynchronously, so that there is nothing for a dead letter queue",
+    "CKV_AWS_116": "no event waits in a queue: who invokes them waits for the answer, or asks anew",
     "CKV_AWS_117": "a gate needs AWS's API alone, and no network",
 }
 
@@ -119,7 +127,8 @@ def test_no_traffic_moves_without_the_gate() -> None:
     assert policy["BeforeAllowTrafficHook"] == {"Ref": "GateFunction"}
     assert policy["AfterAllowTrafficHook"] == {"Ref": "ReleasedFunction"}
     [group] = of_type("AWS::CodeDeploy::DeploymentGroup").values()
-    watched = group["Properties"]["AlarmConfiguration"]["Fn::If"][1]
+    watched = group["Properties"]["AlarmConfiguration"]
+    assert watched["Enabled"] is True
     assert {alarm["Name"]["Ref"] for alarm in watched["Alarms"]} == set(of_type("AWS::CloudWatch::Alarm"))
     # the alias waits for the function's version, and so for these
     function = translated()["Resources"]["ApiFunction"]
@@ -194,11 +203,51 @@ def test_no_role_may_more_than_it_does() -> None:
         assert not [action for action in actions if "*" in action], name
         if statement["Resource"] == "*":
             assert set(actions) <= set(ANY_RESOURCE), (name, actions)
+    for role in of_type("AWS::IAM::Role").values():
+        attached = json.dumps(role["Properties"].get("ManagedPolicyArns", []))
+        assert set(re.findall(r"policy/service-role/(\w+)", attached)) <= set(MANAGED)
+        assert attached.count("policy/") == attached.count("policy/service-role/")
     users = [json.dumps(s["Resource"]) for _, s in statements() if s["Action"] == "rds-db:connect"]
     assert [re.findall(r"dbuser:\$\{Server\}/(\w+)", user) for user in users] == [
         ["app"],
         ["migrator", "postgres"],
     ]
+
+
+def test_both_hooks_may_the_same() -> None:
+    policies = [
+        [statement for name, statement in statements() if name == f"{hook}Role"]
+        for hook in ("GateFunction", "ReleasedFunction")
+    ]
+    assert policies[0] == policies[1] != []
+
+
+def test_only_what_has_ipv6_asks_for_its_endpoints() -> None:
+    """CodeDeploy, which the gate speaks to, has none (AWS General Reference, "AWS CodeDeploy endpoints")."""
+    for function in functions().values():
+        assert ("AWS_USE_DUALSTACK_ENDPOINT" in variables(function)) is ("VpcConfig" in function)
+
+
+def test_the_dashboard_is_json() -> None:
+    [dashboard] = of_type("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(re.sub(r"\$\{[^}]+\}", "x", dashboard["Properties"]["DashboardBody"]["Fn::Sub"][0]))
+    assert len(body["widgets"]) == 6
+
+
+def test_every_environment_names_every_parameter() -> None:
+    """What a deployment does not name keeps the last one's value."""
+    known = set(translated()["Parameters"]) - {"ReleaseId"}
+    file = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for name in ENVIRONMENTS:
+        *given, release = file[name]["deploy"]["parameters"]["parameter_overrides"]
+        assert {pair.partition("=")[0] for pair in given} == known
+        assert release == "file://dist/release.yaml"
+
+
+def test_the_documents_name_what_a_release_imports() -> None:
+    imported = set(re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "\$\{\w+\}(-\w+)"', json.dumps(translated())))
+    told = (ROOT / "docs/deploy.md").read_text().partition("of your own")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`NAME(-\w+)`", told)) == imported
 
 
 def test_no_variable_is_a_secret() -> None:

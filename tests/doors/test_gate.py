@@ -106,8 +106,9 @@ def gate() -> ModuleType:
         ),
         (403, {"Message": "not yours"}, {}, "Failed", "could not be asked"),
         (500, {"Message": "broken"}, {}, "Failed", "could not be asked"),
+        (200, {"answer": "of something else"}, {}, "Failed", "KeyError"),
     ],
-    ids=["current", "held", "ahead", "broken", "behind", "error", "time-out", "denied", "service"],
+    ids=["current", "held", "ahead", "broken", "behind", "error", "time-out", "denied", "service", "strange"],
 )
 def test_traffic_comes_once_the_schema_is_ready(
     aws: Aws,

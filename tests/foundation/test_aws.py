@@ -228,18 +228,38 @@ def test_variables_win_over_the_secret(
 ) -> None:
     server = endpoint(secret({"SECRET_KEY": STRONG, "SMTP_PASSWORD": "hunter2", "SENTRY_DSN": "x"}))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.host}")
-    monkeypatch.setenv("SECRETS_ARN", ARN)
+    deployed(monkeypatch)
     found = load_settings()
     assert found.secret_key.get_secret_value() == STRONG
     assert found.smtp_password
     assert found.smtp_password.get_secret_value() == "hunter2"
-    monkeypatch.setenv("SECRET_KEY", "plain")
+    plain = STRONG[::-1]
+    monkeypatch.setenv("SECRET_KEY", plain)
     monkeypatch.setenv("SMTP_PASSWORD", "")
     found = load_settings()
-    assert found.secret_key.get_secret_value() == "plain"
+    assert found.secret_key.get_secret_value() == plain
     assert found.smtp_password
     assert found.smtp_password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(found)
+
+
+def deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"SECRETS_ARN": ARN, "SENDER_EMAIL": "api@example.com", "DB_HOST": "db.example.com"}
+    for name, value in (variables | {"ENVIRONMENT": "dev"}).items():
+        monkeypatch.setenv(name, value)
+
+
+def test_what_has_a_secret_is_deployed_whatever_it_is_called(
+    endpoint: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch, keys: None
+) -> None:
+    """The public key of development signs nothing there, and no localhost may call."""
+    server = endpoint(secret({"SMTP_PASSWORD": "x"}), secret({"SECRET_KEY": STRONG}))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.host}")
+    deployed(monkeypatch)
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY: missing with ENVIRONMENT=dev"):
+        load_settings()
+    found = load_settings()
+    assert (found.origin_cors, found.signup, found.developing) == ([], "closed", False)
 
 
 # --- Credentials

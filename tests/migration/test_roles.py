@@ -160,7 +160,7 @@ def test_nobody_locks_themselves_out(shop: Workshop, roles: Callable[[str], None
     roles("CREATE ROLE rds_iam")
     roles("CREATE ROLE master LOGIN CREATEROLE")
     roles(f'ALTER DATABASE "{shop.url.database}" OWNER TO master')
-    master = {"url": shop.url.set(username="master")}
+    master = {"url": shop.url.set(username="master", password="any")}
     with pytest.raises(Refused, match="granting rds_iam would end password sign-in"):
         shop.ask("bootstrap", master)
     assert rows("SELECT rolname FROM pg_roles WHERE rolname IN ('app', 'migrator')") == []
@@ -170,6 +170,8 @@ def test_nobody_locks_themselves_out(shop: Workshop, roles: Callable[[str], None
     assert shop.ask("bootstrap", master)["made"] == ["migrator", "app"]
     member = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'rds_iam', 'MEMBER') AND NOT rolsuper"
     assert {"app", "migrator", "master"} <= {row[0] for row in rows(member)}
+    # who signs in without one has nothing to lose
+    assert shop.ask("bootstrap", {"url": shop.url.set(username="master")})["made"] == []
     shop.add("CREATE TABLE a (n int)")
     assert shop.ask("upgrade", {"url": shop.url.set(username="migrator")})["verdict"] == "current"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tests.stand_ins.deployment import Deployment, deployments
+from tests.stand_ins.deployment import Deployment, deployments, groups
 from tests.stand_ins.recorded import Properties
 
 Response = tuple[int, dict[str, str], bytes]
@@ -73,16 +73,39 @@ def list_deployments(asked: Properties) -> Properties:
     return {"deployments": [found.id for found in deployments.values() if wanted(found)]}
 
 
+def find_group(asked: Properties, name: str) -> Properties:
+    if (found := groups.get((asked.get("applicationName", ""), name))) is None:
+        raise Refused("DeploymentGroupDoesNotExistException", f"No deployment group {name}")
+    return found
+
+
+def get_group(asked: Properties) -> Properties:
+    """The alarms alone ("GetDeploymentGroup", DeploymentGroupInfo)."""
+    alarms = find_group(asked, asked["deploymentGroupName"]).get("AlarmConfiguration") or {}
+    named = [{"name": alarm["Name"]} for alarm in alarms.get("Alarms", [])]
+    return {"deploymentGroupInfo": {"alarmConfiguration": {"enabled": alarms["Enabled"], "alarms": named}}}
+
+
+def update_group(asked: Properties) -> Properties:
+    alarms = asked["alarmConfiguration"]
+    named = [{"Name": alarm["name"]} for alarm in alarms["alarms"]]
+    found = find_group(asked, asked["currentDeploymentGroupName"])
+    found["AlarmConfiguration"] = {"Enabled": alarms["enabled"], "Alarms": named}
+    return {"hooksNotCleanedUp": []}
+
+
 def refuse(action: str, asked: Properties) -> Properties:
     raise Refused("UnknownOperationException", f"{action} is not emulated")
 
 
 ACTIONS: dict[str, Callable[[Properties], Properties]] = {
     "GetDeployment": get_deployment,
+    "GetDeploymentGroup": get_group,
     "GetDeploymentTarget": get_target,
     "ListDeploymentTargets": lambda asked: {"targetIds": [find(asked).target]},
     "ListDeployments": list_deployments,
     "PutLifecycleEventHookExecutionStatus": put_status,
+    "UpdateDeploymentGroup": update_group,
 }
 
 

@@ -86,7 +86,8 @@ class Deployment:
 
     def refuse_while_alarmed(self) -> None:
         """Serverless Application Model, "safe_lambda_deployments": one that fires already is enough."""
-        for alarm in (self.settings.get("AlarmConfiguration") or {}).get("Alarms", []):
+        watched = self.settings.get("AlarmConfiguration") or {}
+        for alarm in watched.get("Alarms", []) if watched.get("Enabled") else []:
             if (cloudwatch._alarms.get(alarm["Name"]) or {}).get("StateValue") == "ALARM":
                 raise ValueError(f"One or more alarms have been activated: {alarm['Name']}")
 

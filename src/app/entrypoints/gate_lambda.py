@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 
-from app.foundation.invoke import NoAnswer, invoke
+from app.foundation.invoke import invoke
 
 # Lambda makes JSON of it (LoggingConfig)
 log = logging.getLogger()
@@ -18,18 +18,24 @@ READY = {"current", "ahead"}
 
 def before_traffic(event: dict[str, str], _: Any) -> None:
     """Moves the schema; what cannot be moved fails the deployment, and CloudFormation rolls back."""
+    report(event, "Succeeded" if prepared() else "Failed")
+
+
+def prepared() -> bool:
+    """Whatever happens, there is an answer: without one CodeDeploy waits for an hour."""
     try:
         answer = invoke(os.environ["MIGRATION_FUNCTION"], {"action": "prepare"})
-    except NoAnswer as error:
-        log.error("%s", error)  # noqa: TRY400  # its traceback says nothing more
-        report(event, "Failed")
-        return
-    if answer["verdict"] in READY and not answer["broken_by"]:
-        log.info("prepared: %s", json.dumps(answer))
-        report(event, "Succeeded")
-    else:
-        log.error("the schema is %s: %s", answer["verdict"], json.dumps(answer))
-        report(event, "Failed")
+        ready: bool = answer["verdict"] in READY and not answer["broken_by"]
+    except Exception:
+        log.exception("the schema was not prepared")
+        return False
+    log.log(
+        logging.INFO if ready else logging.ERROR,
+        "the schema is %s: %s",
+        answer["verdict"],
+        json.dumps(answer),
+    )
+    return ready
 
 
 def after_traffic(event: dict[str, str], _: Any) -> None:
@@ -37,8 +43,8 @@ def after_traffic(event: dict[str, str], _: Any) -> None:
     try:
         answer = invoke(os.environ["MIGRATION_FUNCTION"], {"action": "released"})
         log.info("released: %s", json.dumps(answer))
-    except NoAnswer as error:
-        log.error("%s", error)  # noqa: TRY400  # likewise
+    except Exception:
+        log.exception("the database was not told")
     report(event, "Succeeded")
 
 

@@ -84,7 +84,8 @@ class Settings(BaseSettings):
 
     @property
     def developing(self) -> bool:
-        return self.environment in {"dev", "test"}
+        """Not what is deployed, by whatever name: it has a secret of its own."""
+        return self.environment in {"dev", "test"} and not self.secrets_arn
 
     @property
     def url(self) -> URL:
@@ -118,7 +119,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def development_defaults(cls, values: dict[str, object]) -> dict[str, object]:
-        if values.get("environment") not in {"dev", "test"}:
+        if values.get("environment") not in {"dev", "test"} or values.get("secrets_arn"):
             return values
         defaults = {
             "secret_key": DEV_SECRET,

@@ -48,7 +48,8 @@ def make(connection: Connection, limits: Limits) -> list[str]:
     give_way(connection, limits)
     iam = role_exists(connection, IAM)
     made = missing(connection)
-    if iam and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):
+    by_password = connection.engine.url.password
+    if iam and by_password and not connection.scalar(text(f"SELECT pg_has_role('{IAM}', 'MEMBER')")):
         raise Refused(
             f"granting {IAM} would end password sign-in for the user that does it; let that user sign in "
             "with IAM (MasterUserAuthenticationType: iam-db-auth)"
