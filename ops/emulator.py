@@ -27,6 +27,7 @@ from ops.tools import environment_of
 HANDLER = "app.entrypoints.api_lambda.handler"
 ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 EMULATOR = f"samcli/local/rapid/aws-lambda-rie-{ARCHITECTURE}"
+GATE = ("MIGRATION_FUNCTION", "AWS_ENDPOINT_URL")  # what it is told
 SECONDS = 29  # the time-out in template.yaml
 EMULATED = sys.platform == "linux"
 
@@ -89,9 +90,14 @@ def lambda_variables(folder: Path, seconds: int) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(seconds),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
         "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
-    } | {name: os.environ[name] for name in map(str.upper, Settings.model_fields) if name in os.environ}
+    } | {
+        name: os.environ[name]
+        for name in (*map(str.upper, Settings.model_fields), *GATE)
+        if name in os.environ
+    }
 
 
 @contextmanager

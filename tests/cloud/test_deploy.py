@@ -19,7 +19,8 @@ from ops.postgres import Postgres
 from ops.terminal import say
 from ops.tools import environment_of
 from tests.checkout import copy_checkout
-from tests.cloud.emulated import CREDENTIALS, REGION, Cloud, emulated_cloud
+from tests.cloud.emulated import CREDENTIALS, REGION, AwsError, Cloud, emulated_cloud
+from tests.cloud.test_rules import translated
 from tests.scratch import FAST
 from tests.stand_ins.rds import Rds, serving
 
@@ -69,6 +70,7 @@ class Place:
     cloud: Cloud
     server: Postgres
     rds: Rds
+    zone: str = ""
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         own = {"PATH": self.path(), "ENV": "staging", "ARCH": emulator.ARCHITECTURE}
@@ -99,6 +101,14 @@ class Place:
         file = self.folder / "src/app/revisions.json"
         known = json.loads(file.read_text())
         file.write_text(json.dumps([one for one in known if one["id"] != name]))
+
+    def name(self, domain: str) -> None:
+        """In a zone that is there already."""
+        zone = self.cloud.call("route53", "create_hosted_zone", Name="example.com", CallerReference="1")
+        self.zone = zone["HostedZone"]["Id"].rpartition("/")[2]
+        file = self.folder / "samconfig.toml"
+        text = file.read_text().replace("'DomainName=\"\"'", f"'DomainName={domain}'")
+        file.write_text(text.replace("'HostedZoneId=\"\"'", f"'HostedZoneId={self.zone}'"))
 
     def resource(self, name: str) -> str:
         found = self.cloud.call(
@@ -137,6 +147,11 @@ class Place:
         }
         group = self.cloud.call("codedeploy", "get_deployment_group", **names)["deploymentGroupInfo"]
         return bool(group["alarmConfiguration"]["enabled"])
+
+    def records(self) -> set[tuple[str, str, str]]:
+        listed = self.cloud.call("route53", "list_resource_record_sets", HostedZoneId=self.zone)
+        aliases = [one for one in listed["ResourceRecordSets"] if "AliasTarget" in one]
+        return {(one["Name"], one["Type"], one["AliasTarget"]["DNSName"].rstrip(".")) for one in aliases}
 
     def logs(self) -> str:
         groups = self.cloud.call("logs", "describe_log_groups")["logGroups"]
@@ -180,6 +195,9 @@ class Story:
     after: dict[str, str]  # the stacks that are left, and their status
     rows: int  # users, after the release is gone
     logs: str  # of all functions
+    records: set[tuple[str, str, str]]  # of the zone: name, type, what it is an alias of
+    mapped: str  # which API the name is mapped to
+    told: dict[str, str]  # the stack's outputs
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +212,8 @@ def story(place: Place, request: pytest.FixtureRequest) -> Story:
     tell("a first release, with its network and database")
     first = place.deploy(place.commit("first"))
     [password] = re.findall(r"Password +(\S+)", first.done.stdout) or [""]
-    tell("a second, with a revision")
+    tell("a second, with a revision, and a name of its own")
+    place.name("api.example.com")
     place.add_revision("aaaaaaaaaaaa", "94fb9396801f", "nickname")
     second = place.deploy(place.commit("second"), ADMINISTRATOR_PASSWORD=password)
     tell("a third, whose migration is refused")
@@ -210,14 +229,31 @@ def story(place: Place, request: pytest.FixtureRequest) -> Story:
     tell("the same, in spite of it")
     ignored = place.deploy(commit, ALARMS="ignore", CI="true")
     tell("sam delete")
-    line = place.cloud.outputs(NAME)["InvokeMigration"]
+    told = place.cloud.outputs(NAME)
+    line = told["InvokeMigration"]
+    records = place.records()
+    [mapping] = place.cloud.call("apigatewayv2", "get_api_mappings", DomainName="api.example.com")["Items"]
     invoked = place.run(*shlex.split(line))
     logs = place.logs()
     deleted = place.run("sam", "delete", "--stack-name", NAME, "--no-prompts", "--region", REGION)
     listed = place.cloud.call("cloudformation", "list_stacks")["StackSummaries"]
     left = {s["StackName"]: s["StackStatus"] for s in listed if s["StackStatus"] != "DELETE_COMPLETE"}
     rows = place.query("SELECT count(*) FROM users")[0][0]
-    return Story(first, second, refused, rung, ignored, invoked, deleted, left, rows, logs)
+    return Story(
+        first,
+        second,
+        refused,
+        rung,
+        ignored,
+        invoked,
+        deleted,
+        left,
+        rows,
+        logs,
+        records,
+        mapping["ApiId"],
+        told,
+    )
 
 
 def test_one_command_makes_network_database_and_release(story: Story) -> None:
@@ -286,6 +322,28 @@ def test_the_database_knows_who_moved_it_and_who_has_the_traffic(story: Story, p
 
 def test_with_the_password_it_makes_14_calls_again(story: Story) -> None:
     assert len(re.findall(r"^ *\d+ +ok +\d{3} ", story.second.done.stdout, re.MULTILINE)) == 14
+
+
+def test_a_name_of_ones_own_leads_to_the_api(story: Story) -> None:
+    target = story.told["DomainTarget"]
+    assert story.records == {("api.example.com.", kind, target) for kind in ("A", "AAAA")}
+    assert story.mapped in story.told["ApiUrl"]
+    assert story.told["DomainUrl"] == "https://api.example.com"
+
+
+def test_a_name_that_nobody_can_prove_is_refused(place: Place) -> None:
+    """By a rule of the template, before anything is made."""
+    template = translated()
+    names = {"DomainName", "HostedZoneId", "CertificateArn"}
+    parameters = {name: given for name, given in template["Parameters"].items() if name in names}
+    group = {"Group": {"Type": "AWS::Logs::LogGroup"}}
+    short = json.dumps({"Parameters": parameters, "Rules": template["Rules"], "Resources": group})
+    with pytest.raises(AwsError, match="DomainName needs HostedZoneId, or CertificateArn"):
+        place.cloud.apply(short, "name", DomainName="api.example.com")
+    assert (
+        place.cloud.apply(short, "name", DomainName="api.example.com", HostedZoneId="Z1") == "CREATE_COMPLETE"
+    )
+    assert place.cloud.apply(short, "none") == "CREATE_COMPLETE"
 
 
 def test_a_refused_migration_changes_nothing(story: Story) -> None:

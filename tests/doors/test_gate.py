@@ -5,10 +5,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx2
 import pytest
+
+from ops import emulator
+from ops.build import artifact
 
 VERSION = "arn:aws:lambda:us-east-1:123456789012:function:slipway-migration:7"
 EVENT = {"DeploymentId": "d-A1B2C3D4E", "LifecycleEventHookExecutionId": "eyJlbmNyeXB0ZWQifQ"}
@@ -155,6 +160,19 @@ def test_what_cannot_be_told_ends_no_good_deployment(
     gate.after_traffic(EVENT, None)
     assert [call["status"] for call in aws.told] == ["Succeeded"]
     assert "no connection" in caplog.text
+
+
+@pytest.mark.artifact
+@pytest.mark.skipif(not emulator.EMULATED, reason="AWS's runtime emulator is for Linux only")
+def test_it_runs_as_it_is_shipped(aws: Aws, tmp_path: Path) -> None:
+    """A few files and Lambda's boto3, in Lambda's runtime."""
+    aws.answers.append((200, CURRENT, {}))
+    folder = tmp_path / "GateFunction"
+    artifact(folder)
+    with emulator.function(folder, "app.entrypoints.gate_lambda.before_traffic") as url:
+        assert httpx2.post(url, json=EVENT, timeout=30).json() is None
+    assert [event for _, event in aws.invoked] == [{"action": "prepare"}]
+    assert [call["status"] for call in aws.told] == ["Succeeded"]
 
 
 @pytest.mark.cloud

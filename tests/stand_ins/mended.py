@@ -140,6 +140,28 @@ def generated(properties: Properties) -> Properties:
     return properties | {"GenerateSecretString": asked} if asked else properties
 
 
+def records_of(properties: Properties) -> list[Properties]:
+    zone = {"HostedZoneId": properties["HostedZoneId"]}
+    return [zone | record for record in properties["RecordSets"]]
+
+
+def create_records(logical_id: str, properties: Properties, stack_name: str) -> Made:
+    for record in records_of(properties):
+        provisioners._r53_record_set_create(logical_id, record, stack_name)
+    return identifier("records"), {}
+
+
+def delete_records(physical_id: str, properties: Properties) -> None:
+    for record in records_of(properties):
+        provisioners._r53_record_set_delete(physical_id, record)
+
+
+def update_records(physical_id: str, old: Properties, new: Properties, stack_name: str) -> Made:
+    delete_records(physical_id, old)
+    create_records(physical_id, new, stack_name)
+    return physical_id, {}
+
+
 def transform_with_parameters() -> None:
     """ministack expands SAM without them, and `AutoPublishCodeSha256: !Ref ReleaseId` is no string then."""
     apply, expand = engine._apply_transforms, transform.transform
@@ -164,5 +186,7 @@ def register() -> None:
     with_attributes("AWS::Lambda::Function", network_interfaces_of)
     with_attributes("AWS::RDS::DBInstance", address_of)
     HANDLERS["AWS::RDS::DBInstance"]["delete"] = delete_database
+    group = {"create": create_records, "update": update_records, "delete": delete_records}
+    HANDLERS["AWS::Route53::RecordSetGroup"] = group
     secret = {"create": create_secret, "update": update_secret, "delete": delete_secret}
     HANDLERS["AWS::SecretsManager::Secret"] |= secret
