@@ -246,7 +246,7 @@ def test_every_environment_names_every_parameter() -> None:
 
 def test_the_documents_name_what_a_release_imports() -> None:
     imported = set(re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "\$\{\w+\}(-\w+)"', json.dumps(translated())))
-    told = (ROOT / "docs/deploy.md").read_text().partition("of your own")[2].partition("\n## ")[0]
+    told = (ROOT / "docs/deploy.md").read_text().partition("a database of your own")[2].partition("\n## ")[0]
     assert set(re.findall(r"`NAME(-\w+)`", told)) == imported
 
 
