@@ -1,7 +1,11 @@
 # Two targets: the server (the default), for ECS and Compose; and `lambda`, the API function as a container image.
-FROM python:3.13-slim AS packages
+# on the builder's own processor, for whichever is asked: pip fetches wheels of another one as well
+FROM --platform=$BUILDPLATFORM python:3.13-slim AS packages
+ARG TARGETARCH
 COPY requirements/container.txt /
-RUN pip install --quiet --disable-pip-version-check --no-cache-dir --root-user-action=ignore --no-compile \
+RUN case "$TARGETARCH" in arm64) machine=aarch64 ;; *) machine=x86_64 ;; esac \
+ && pip install --quiet --disable-pip-version-check --no-cache-dir --root-user-action=ignore --no-compile \
+      --platform "manylinux_2_28_$machine" --platform "manylinux2014_$machine" \
       --require-hashes --no-deps --only-binary :all: --target /app -r /container.txt \
  && rm -rf /app/bin
 # unchecked: the code is read-only, and a layer's time stamps are of no use (PEP 552)
