@@ -160,3 +160,194 @@ Outputs:
   Master: {Value: !GetAtt Server.MasterUserSecret.SecretArn}
   Secret: {Value: !Ref Secret}
 """
+
+SERVICE = """
+Parameters:
+  Release: {Type: String}
+  Pushed: {Type: String, Default: ""}
+  Fault: {Type: String, Default: ""}
+  Before: {Type: String, Default: SUCCEEDED}
+  After: {Type: String, Default: SUCCEEDED}
+  Balanced: {Type: String, Default: "yes"}
+  Tag: {Type: String, Default: one}
+  Broken: {Type: String, Default: "no"}
+Conditions:
+  IsBalanced: !Equals [!Ref Balanced, "yes"]
+  IsBroken: !Equals [!Ref Broken, "yes"]
+  IsOwn: !Not [!Equals [!Ref Pushed, ""]]
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.0.0/24}}
+  Group: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: tasks, VpcId: !Ref Vpc}}
+  Calls: {Type: AWS::SQS::Queue}
+  Logs: {Type: AWS::Logs::LogGroup}
+  Repository: {Type: AWS::ECR::Repository, Properties: {EmptyOnDelete: true}}
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Namespace: test
+      MetricName: errors
+      Statistic: Sum
+      Period: 60
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+  HookRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+  Hook:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      Timeout: 20
+      Role: !GetAtt HookRole.Arn
+      Environment:
+        Variables:
+          CLUSTER: !Ref Cluster
+          CALLS: !Ref Calls
+          ALARM: !Ref Alarm
+          PRE_SCALE_UP: !Ref Before
+          POST_PRODUCTION_TRAFFIC_SHIFT: !Ref After
+      Code:
+        ZipFile: |
+          import json, os, boto3
+          def handler(event, context):
+              stage, details = event["lifecycleStage"], event.get("hookDetails", {})
+              tasks = boto3.client("ecs").list_tasks(cluster=os.environ["CLUSTER"])["taskArns"]
+              said = json.dumps([stage, len(tasks), details])
+              boto3.client("sqs").send_message(QueueUrl=os.environ["CALLS"], MessageBody=said)
+              answer = os.environ[stage]
+              if answer == "none":
+                  return None
+              if answer == "error":
+                  raise ValueError("a test")
+              if answer == "alarm":
+                  boto3.client("cloudwatch").set_alarm_state(
+                      AlarmName=os.environ["ALARM"], StateValue="ALARM", StateReason="a test")
+                  answer = "SUCCEEDED"
+              if answer == "IN_PROGRESS" and details:
+                  return {"hookStatus": "SUCCEEDED"}
+              return {"hookStatus": answer, "callBackDelay": 30, "hookDetails": {"asked": "before"}}
+  EcsRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: ecs.amazonaws.com}, Action: sts:AssumeRole}]
+      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers]
+      Policies:
+        - PolicyName: hooks
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - {Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt Hook.Arn}
+  Balancer:
+    Type: AWS::ElasticLoadBalancingV2::LoadBalancer
+    Condition: IsBalanced
+    Properties: {Subnets: [!Ref Subnet], SecurityGroups: [!Ref Group]}
+  Blue:
+    Type: AWS::ElasticLoadBalancingV2::TargetGroup
+    Condition: IsBalanced
+    Properties: {Port: 8000, Protocol: HTTP, TargetType: ip, VpcId: !Ref Vpc}
+  Green:
+    Type: AWS::ElasticLoadBalancingV2::TargetGroup
+    Condition: IsBalanced
+    Properties: {Port: 8000, Protocol: HTTP, TargetType: ip, VpcId: !Ref Vpc}
+  Listener:
+    Type: AWS::ElasticLoadBalancingV2::Listener
+    Condition: IsBalanced
+    Properties:
+      LoadBalancerArn: !Ref Balancer
+      Port: 80
+      Protocol: HTTP
+      DefaultActions: [{Type: fixed-response, FixedResponseConfig: {StatusCode: "404"}}]
+  Rule:
+    Type: AWS::ElasticLoadBalancingV2::ListenerRule
+    Condition: IsBalanced
+    Properties:
+      ListenerArn: !Ref Listener
+      Priority: 1
+      Conditions: [{Field: path-pattern, PathPatternConfig: {Values: ["/*"]}}]
+      Actions:
+        - Type: forward
+          ForwardConfig:
+            TargetGroups:
+              - {TargetGroupArn: !Ref Blue, Weight: 100}
+              - {TargetGroupArn: !Ref Green, Weight: 0}
+  Cluster: {Type: AWS::ECS::Cluster}
+  Definition:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: !Ref AWS::StackName
+      RequiresCompatibilities: [FARGATE]
+      NetworkMode: awsvpc
+      Cpu: "256"
+      Memory: "512"
+      ContainerDefinitions:
+        - Name: app
+          Image: !If [IsOwn, !Sub "${Repository.RepositoryUri}:${Pushed}", "elsewhere.test/app:1"]
+          PortMappings: [{ContainerPort: 8000}]
+          ReadonlyRootFilesystem: true
+          StopTimeout: 10
+          Environment: [{Name: RELEASE, Value: !Ref Release}, {Name: FAULT, Value: !Ref Fault}]
+          LogConfiguration:
+            LogDriver: awslogs
+            Options:
+              awslogs-group: !Ref Logs
+              awslogs-region: !Ref AWS::Region
+              awslogs-stream-prefix: app
+  Service:
+    Type: AWS::ECS::Service
+    Properties:
+      Cluster: !Ref Cluster
+      LaunchType: FARGATE
+      TaskDefinition: !Ref Definition
+      Tags: [{Key: tag, Value: !Ref Tag}]
+      DeploymentConfiguration:
+        Strategy: BLUE_GREEN
+        BakeTimeInMinutes: 5
+        LifecycleHooks:
+          - HookTargetArn: !GetAtt Hook.Arn
+            RoleArn: !GetAtt EcsRole.Arn
+            LifecycleStages: [PRE_SCALE_UP]
+          - HookTargetArn: !GetAtt Hook.Arn
+            RoleArn: !GetAtt EcsRole.Arn
+            LifecycleStages: [POST_PRODUCTION_TRAFFIC_SHIFT]
+        Alarms:
+          AlarmNames: [!Ref Alarm, !If [IsBroken, !Ref Alarm, !Ref AWS::NoValue]]
+          Enable: true
+          Rollback: true
+      LoadBalancers: !If
+        - IsBalanced
+        - - ContainerName: app
+            ContainerPort: 8000
+            TargetGroupArn: !Ref Blue
+            AdvancedConfiguration:
+              AlternateTargetGroupArn: !Ref Green
+              ProductionListenerRule: !Ref Rule
+              RoleArn: !GetAtt EcsRole.Arn
+        - !Ref AWS::NoValue
+      NetworkConfiguration:
+        AwsvpcConfiguration:
+          Subnets: [!Ref Subnet]
+          SecurityGroups: [!Ref Group]
+          AssignPublicIp: ENABLED
+  Last:
+    Type: AWS::SNS::Topic
+    DependsOn: Service
+    Condition: IsBroken
+    Properties: {TopicName: !ImportValue nothing}
+Outputs:
+  Calls: {Value: !Ref Calls}
+  Alarm: {Value: !Ref Alarm}
+  Cluster: {Value: !Ref Cluster}
+  Service: {Value: !Ref Service}
+  Logs: {Value: !Ref Logs}
+  Repository: {Value: !Ref Repository}
+  Rule: {Condition: IsBalanced, Value: !Ref Rule}
+  Address: {Condition: IsBalanced, Value: !Sub "http://${Balancer.DNSName}"}
+"""
