@@ -93,6 +93,9 @@ build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
 deploy: .venv/.ready ## to AWS: ENV=dev, staging or prod; makes what is missing, migrates, looks at it
 	@$(OPS) deploy
 
+url: .venv/.ready ## where ENV's release answers
+	@$(OPS) url
+
 # what `sam build` calls, once for each function of template.yaml
 build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction: .venv/.ready
 	@$(OPS) build
@@ -107,4 +110,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy url build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock

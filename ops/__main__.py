@@ -41,6 +41,14 @@ def deploy() -> None:
 
 
 @main.command()
+def url() -> None:
+    """Where ENV's release answers."""
+    from ops.cloud.doors import tell
+
+    tell()
+
+
+@main.command()
 def up() -> None:
     """The container on a PostgreSQL 17, in Docker Compose."""
     from ops.containers import up

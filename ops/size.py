@@ -28,7 +28,7 @@ def measures() -> list[tuple[str, int, int]]:
         ("ops but cloud, lines", lines("ops/**/*.py", "ops/**/*.sh") - deploying, 1800),
         ("ops/cloud, lines", deploying, 900),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
-        ("template.yaml, lines", lines("template.yaml"), 450),
+        ("template.yaml, lines", lines("template.yaml"), 710),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 32),
         ("entries at the top", len({Path(name).parts[0] for name in listed.splitlines()}), 24),
         ("README, lines", len(readme), 120),

@@ -1,14 +1,13 @@
-"""The account, and the stacks in it."""
+"""The account, and an environment's stacks in it."""
 
 import os
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app import NAME
+from ops.cloud.stack import Stack
 from ops.terminal import fail
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -22,8 +21,8 @@ class Account:
     region: str
     number: str
 
-    def stack(self, part: str = "") -> "Stack":
-        """`network`, `database`, or the release itself."""
+    def stack(self, part: str = "") -> Stack:
+        """`pipeline`, `network`, `database`, or the release itself."""
         name = "-".join(filter(None, [NAME, self.environment, part]))
         return Stack(name, boto3.client("cloudformation", region_name=self.region))
 
@@ -41,46 +40,3 @@ def chosen() -> Account:
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS does not know you: {error} (sign in, such as by `aws sso login`, and set AWS_PROFILE)")
     return Account(environment, region, number)
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    name: str
-    client: Any
-
-    def status(self) -> str | None:
-        """None where there is none."""
-        try:
-            [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
-        # a change set that was not executed yet, or never was
-        return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else str(found["StackStatus"])
-
-    def outputs(self) -> dict[str, str]:
-        [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-
-    def events(self, after: str = "") -> list[dict[str, Any]]:
-        """Newest first, down to the one whose id is `after`."""
-        pages = self.client.get_paginator("describe_stack_events").paginate(StackName=self.name)
-        try:
-            found = (event for page in pages for event in page["StackEvents"])
-            return list(takewhile(lambda event: event["EventId"] != after, found))
-        except ClientError:
-            return []  # there is no such stack yet
-
-    def reason(self, after: str) -> str:
-        """Of the first resource that failed since; the others were only given up with it."""
-        for event in reversed(self.events(after)):
-            said = event.get("ResourceStatusReason", "")
-            if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in said.lower():
-                return f"{event['LogicalResourceId']}: {said}"
-        return "see the lines above"
-
-    def resource(self, name: str) -> str:
-        """Its physical id."""
-        found = self.client.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])

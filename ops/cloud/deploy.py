@@ -1,10 +1,11 @@
-"""`make deploy ENV=..`: network and database where they are missing, then a release, then a look at it."""
+"""`make deploy ENV=..`: what a release stands on where it is missing, then a release, then a look at it."""
 
 import os
 import secrets
 import subprocess
 import tomllib
 from collections.abc import Sequence
+from typing import Any
 
 import boto3
 import httpx2
@@ -13,20 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from app import NAME
 from app.foundation.invoke import NoAnswer, invoke
 from ops import demo
-from ops.cloud.account import Account, Stack, chosen
+from ops.cloud import budget, image
+from ops.cloud.account import Account, chosen
+from ops.cloud.doors import Door, doors
+from ops.cloud.stack import Stack
 from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
 from ops.terminal import fail, say
 from ops.tools import environment_of
 
-# what a stack may be in for another deployment to begin
-SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
-# what ends the other states
-FIXES = {
-    "ROLLBACK_COMPLETE": "it was never there; delete it (sam delete), and deploy again",
-    "CREATE_FAILED": "it was never there; delete it (sam delete), and deploy again",
-    "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback, once what hinders it is mended",
-}
 # of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
 SMALL = {"dev": ["Class=db.t4g.micro", "DeletionProtection=false", "BackupDays=1"]}
 
@@ -35,6 +31,7 @@ def deploy() -> None:
     account = chosen()
     say(f"{NAME}-{account.environment}: account {account.number}, {account.region}")
     try:
+        make(account, "pipeline", [f"Environment={account.environment}"])
         network = make(account, "network", [])
         make(account, "database", [f"Network={network}", *SMALL.get(account.environment, [])])
         release(account)
@@ -47,7 +44,7 @@ def deploy() -> None:
 def make(account: Account, part: str, parameters: Sequence[str]) -> str:
     """Where it is missing; the stack's name."""
     stack = account.stack(part)
-    if settled(stack):
+    if stack.settled():
         say(f"{stack.name}: there")
         return stack.name
     say(f"{stack.name}: making it{' (about ten minutes)' if part == 'database' else ''}")
@@ -57,18 +54,21 @@ def make(account: Account, part: str, parameters: Sequence[str]) -> str:
 
 def release(account: Account) -> None:
     stack = account.stack()
-    first = not settled(stack)
-    known = tomllib.loads((ROOT / "samconfig.toml").read_text())[account.environment]["deploy"]["parameters"]
-    own = [f"Architecture={os.environ['ARCH']}"] if os.environ.get("ARCH") else []
-    if sam(account, "build", *(["--parameter-overrides", *own] if own else [])):
+    first = not stack.settled()
+    given, parameters = parameters_of(account)
+    budget.check(account, parameters)
+    if sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}"):
         fail("it could not be built: see the lines above")
-    ignoring = os.environ.get("ALARMS") == "ignore"
-    if not first:
-        watch(account, stack, on=not ignoring)
+    if parameters["Runs"] != "lambda":
+        repository = account.stack("pipeline").outputs()["Repository"]
+        image.push(account, repository, built(), parameters["Architecture"])
+    ignoring = os.environ.get("ALARMS") == "ignore" and not first
+    if ignoring:
+        watch(account, stack, on=False)
     try:
-        run(account, stack, ["--config-env", account.environment], [*known["parameter_overrides"], *own])
+        run(account, stack, ["--stack-name", stack.name], given)
     finally:
-        if ignoring and not first:
+        if ignoring:
             watch(account, stack, on=True)
     outputs = stack.outputs()
     function = f"{outputs['MigrationFunctionName']}:live"
@@ -78,45 +78,83 @@ def release(account: Account) -> None:
         password = administrator(account, function)
     except NoAnswer as error:
         fail(f"the schema could not be made: {error}")
-    look(outputs["ApiUrl"], password)
+    for door in doors(account):
+        look(door, password)
     for name, value in outputs.items():
         say(f"  {name:22} {value}")
 
 
-def settled(stack: Stack) -> bool:
-    """Whether it is there; a fault in it ends the program."""
-    status = stack.status()
-    if status and status.endswith("IN_PROGRESS"):
-        fail(f"{stack.name} is in {status}: somebody deploys; wait until it is done")
-    if status and status not in SETTLED:
-        fail(f"{stack.name} is in {status}: {FIXES.get(status, 'see its events in the console')}")
-    return status is not None
+def parameters_of(account: Account) -> tuple[list[str], dict[str, str]]:
+    """samconfig.toml's, with ARCH; as they are handed to SAM, and by their names."""
+    known = tomllib.loads((ROOT / "samconfig.toml").read_text())[account.environment]["deploy"]["parameters"]
+    own = [f"Architecture={os.environ['ARCH']}"] if os.environ.get("ARCH") else []
+    given = [*known["parameter_overrides"], *own]
+    pairs = (pair.partition("=") for pair in given if not pair.startswith("file:"))
+    return given, {name: value.strip('"') for name, _, value in pairs}
+
+
+def built() -> str:
+    """The ReleaseId of the last build."""
+    return (ROOT / "dist" / "release.yaml").read_text().removeprefix("ReleaseId:").strip()
 
 
 def watch(account: Account, stack: Stack, *, on: bool) -> None:
-    """Whether alarms may stop what follows. One that rings already would stop what mends it, too."""
+    """Whether alarms may stop what CodeDeploy does: one that rings already would stop what mends it, too.
+
+    ECS does not watch what rings as a deployment begins (AWS Copilot CLI, "Backend Service", deployment).
+    """
+    if not (name := stack.resource("ApiFunctionDeploymentGroup")):
+        return
     codedeploy = boto3.client("codedeploy", region_name=account.region)
-    group = {
-        "applicationName": stack.resource("ServerlessDeploymentApplication"),
-        "deploymentGroupName": stack.resource("ApiFunctionDeploymentGroup"),
-    }
-    alarms = codedeploy.get_deployment_group(**group)["deploymentGroupInfo"]["alarmConfiguration"]
+    application = stack.resource("ServerlessDeploymentApplication")
+    group = codedeploy.get_deployment_group(applicationName=application, deploymentGroupName=name)
+    alarms = group["deploymentGroupInfo"]["alarmConfiguration"]
     if alarms["enabled"] != on:
         say(f"Alarms: {'watched again' if on else 'ignored, this time'}")
         codedeploy.update_deployment_group(
-            applicationName=group["applicationName"],
-            currentDeploymentGroupName=group["deploymentGroupName"],
+            applicationName=application,
+            currentDeploymentGroupName=name,
             alarmConfiguration=alarms | {"enabled": on},
         )
 
 
 def run(account: Account, stack: Stack, options: Sequence[str], parameters: Sequence[str]) -> None:
-    """`sam deploy`, which tells of each resource; a failure ends the program with the first one's reason."""
-    before = stack.events()[:1]
+    """`sam deploy` makes a change set; a failure ends the program with the first resource's reason."""
     overrides = ["--parameter-overrides", *parameters] if parameters else []
-    usual = ["--no-fail-on-empty-changeset", "--capabilities", "CAPABILITY_IAM", "--resolve-s3"]
-    if sam(account, "deploy", *options, *usual, *overrides):
-        fail(f"{stack.name} was not deployed: {stack.reason(before[0]['EventId'] if before else '')}")
+    usual = ["--no-fail-on-empty-changeset", "--no-execute-changeset", "--capabilities", "CAPABILITY_IAM"]
+    if sam(account, "deploy", *options, *usual, *way(account, stack), *overrides):
+        fail(f"{stack.name} was not deployed: see the lines above")
+    if not (planned := stack.planned()):
+        return
+    change_set, changes = planned
+    if any(map(moves_traffic, changes)):
+        fail(
+            "this would change ListenerRule, which ECS moves: traffic could go to where no task is "
+            "(template.yaml, ListenerRule); take back what touches it, its listener or its target groups"
+        )
+    before = stack.newest()
+    if not stack.execute(change_set):
+        fail(f"{stack.name} was not deployed: {stack.reason(before)}")
+
+
+def moves_traffic(change: dict[str, Any]) -> bool:
+    """Whether it edits the rule, or replaces what that refers to; what may only come to that is Dynamic.
+
+    AWS CloudFormation API Reference, "ResourceChangeDetail", Evaluation.
+    """
+    certain = [one for one in change.get("Details", []) if one.get("Evaluation") == "Static"]
+    edits = [one for one in certain if one["Target"]["Attribute"] != "Tags"]
+    return (change["LogicalResourceId"], change["Action"]) == ("ListenerRule", "Modify") and bool(edits)
+
+
+def way(account: Account, stack: Stack) -> list[str]:
+    """By the pipeline's bucket, and in a pipeline with its role, which may no more than it must."""
+    pipeline = account.stack("pipeline")
+    if stack.name == pipeline.name:
+        return []
+    outputs = pipeline.outputs()
+    role = ["--role-arn", outputs["ExecutionRole"]] if os.environ.get("CI") else []
+    return ["--s3-bucket", outputs["Bucket"], "--s3-prefix", stack.name, *role]
 
 
 def sam(account: Account, command: str, *options: str) -> int:
@@ -127,7 +165,7 @@ def sam(account: Account, command: str, *options: str) -> int:
 
 
 def prepare(account: Account, function: str) -> None:
-    """What the gate does for every other release: a first creation has none."""
+    """What the gate does for every other release: a first creation has none on Lambda."""
     answer = invoke(function, {"action": "prepare"}, account.region)
     say(f"Schema: {answer['verdict']}, {len(answer['applied'])} revisions applied")
     invoke(function, {"action": "released"}, account.region)
@@ -148,14 +186,14 @@ def administrator(account: Account, function: str) -> str | None:
     return given
 
 
-def look(url: str, password: str | None) -> None:
+def look(door: Door, password: str | None) -> None:
     """That it is this commit which answers; then the demo, without a password as far as anybody may go."""
     email = os.environ.get("ADMINISTRATOR_EMAIL") or ADMINISTRATOR
-    built = (ROOT / "dist" / "release.yaml").read_text().strip().rpartition("-")[2]
+    wanted = built().rpartition("-")[2]
     try:
-        with httpx2.Client(base_url=url, timeout=30) as client:
-            if (commit := client.get("/version").json()["commit"]) != built:
-                fail(f"{url} answers with commit {commit}, and {built} was deployed")
+        with door.client() as client:
+            if (commit := client.get("/version").json()["commit"]) != wanted:
+                fail(f"{door.url} answers with commit {commit}, and {wanted} was deployed")
             demo.Demo(client).run(email, password)
     except (httpx2.HTTPError, ValueError, KeyError) as error:
-        fail(f"{url} does not answer: {error!r}")
+        fail(f"{door.url} does not answer: {error!r}")

@@ -1,7 +1,6 @@
 """A checkout in an empty account: deployed, released again, refused, deleted; and what each left behind."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -11,40 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 import pytest
 
 from ops import emulator
-from ops.postgres import Postgres
 from ops.terminal import say
-from ops.tools import environment_of
-from tests.checkout import copy_checkout
-from tests.cloud.emulated import CREDENTIALS, REGION, AwsError, Cloud, emulated_cloud
+from tests.cloud.emulated import CREDENTIALS, REGION, AwsError
+from tests.cloud.place import Place, empty_place
 from tests.cloud.test_rules import translated
-from tests.scratch import FAST
-from tests.stand_ins.rds import Rds, serving
 
 pytestmark = pytest.mark.cloud
 
 NAME = "slipway-staging"
-REVISION = '''"""{title}."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = "{id}"
-down_revision = "{parent}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    op.add_column("users", sa.Column("{column}", sa.Text(), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("users", "{column}")
-'''
 
 
 @dataclass
@@ -63,132 +39,41 @@ class Seen:
     failures: list[str]  # of resources, so far
 
 
-@dataclass
-class Place:
-    """A checkout with a history, an account, and the server that its database stack names."""
+def deploy(place: Place, commit: str, command: str = "make -s deploy", **variables: str) -> Seen:
+    done = place.run("sh", "-c", command, **variables)
+    print(done.stdout, done.stderr)  # noqa: T201  # where the story breaks off
+    outputs = place.cloud.outputs(NAME)
+    with httpx2.Client(base_url=outputs["ApiUrl"], timeout=60) as client:
+        version, ready = client.get("/version").json(), client.get("/ready").status_code
+    alias = place.cloud.call("lambda", "get_alias", FunctionName=outputs["ApiFunctionName"], Name="live")
+    stacks = (NAME, f"{NAME}-network", f"{NAME}-database")
+    return Seen(
+        done,
+        commit,
+        version,
+        ready,
+        alias["FunctionVersion"],
+        place.query("SELECT version_num FROM alembic_version")[0][0],
+        {name: place.cloud.stack(name)["StackStatus"] for name in stacks},
+        place.deployments(),
+        watched(place),
+        place.cloud.failures(NAME),
+    )
 
-    folder: Path
-    cloud: Cloud
-    server: Postgres
-    rds: Rds
-    zone: str = ""
 
-    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        own = {"PATH": self.path(), "ENV": "staging", "ARCH": emulator.ARCHITECTURE}
-        known = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
-        environment = self.cloud.environment | known | own | variables
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-
-    def path(self) -> str:
-        """With the AWS CLI and SAM CLI on it."""
-        folders = [str(environment_of(name) / "bin") for name in ("sam", "cloud")]
-        return os.pathsep.join([os.environ["PATH"], *folders])
-
-    def commit(self, message: str) -> str:
-        author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        self.run("git", "add", "--all")
-        self.run("git", *author, "commit", "--quiet", "--message", message)
-        return self.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
-
-    def add_revision(self, name: str, parent: str, column: str) -> None:
-        text = REVISION.format(title=f"Add {column}", id=name, parent=parent, column=column)
-        (self.folder / f"migrations/versions/20261201_{name}.py").write_text(text)
-        file = self.folder / "src/app/revisions.json"
-        known = json.loads(file.read_text())
-        file.write_text(json.dumps([*known, {"id": name, "parent": parent, "phase": "expand"}]))
-
-    def take_back_revision(self, name: str) -> None:
-        (self.folder / f"migrations/versions/20261201_{name}.py").unlink()
-        file = self.folder / "src/app/revisions.json"
-        known = json.loads(file.read_text())
-        file.write_text(json.dumps([one for one in known if one["id"] != name]))
-
-    def settle(self, architecture: str) -> None:
-        """For good, as who builds for another processor does."""
-        for name, text in (("template.yaml", "Default: arm64"), ("samconfig.toml", "Architecture=arm64")):
-            file = self.folder / name
-            file.write_text(file.read_text().replace(text, text.replace("arm64", architecture)))
-
-    def name(self, domain: str) -> None:
-        """In a zone that is there already."""
-        zone = self.cloud.call("route53", "create_hosted_zone", Name="example.com", CallerReference="1")
-        self.zone = zone["HostedZone"]["Id"].rpartition("/")[2]
-        file = self.folder / "samconfig.toml"
-        text = file.read_text().replace("'DomainName=\"\"'", f"'DomainName={domain}'")
-        file.write_text(text.replace("'HostedZoneId=\"\"'", f"'HostedZoneId={self.zone}'"))
-
-    def resource(self, name: str) -> str:
-        found = self.cloud.call(
-            "cloudformation", "describe_stack_resource", StackName=NAME, LogicalResourceId=name
-        )
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.url("app")) as connection:
-            return connection.execute(statement).fetchall()
-
-    def deploy(self, commit: str, command: str = "make -s deploy", **variables: str) -> Seen:
-        done = self.run("sh", "-c", command, **variables)
-        print(done.stdout, done.stderr)  # noqa: T201  # where the story breaks off
-        outputs = self.cloud.outputs(NAME)
-        with httpx2.Client(base_url=outputs["ApiUrl"], timeout=60) as client:
-            version, ready = client.get("/version").json(), client.get("/ready").status_code
-        alias = self.cloud.call("lambda", "get_alias", FunctionName=outputs["ApiFunctionName"], Name="live")
-        stacks = (NAME, f"{NAME}-network", f"{NAME}-database")
-        return Seen(
-            done,
-            commit,
-            version,
-            ready,
-            alias["FunctionVersion"],
-            self.query("SELECT version_num FROM alembic_version")[0][0],
-            {name: self.cloud.stack(name)["StackStatus"] for name in stacks},
-            self.deployments(),
-            self.watched(),
-            self.cloud.failures(NAME),
-        )
-
-    def watched(self) -> bool:
-        names = {
-            "applicationName": self.resource("ServerlessDeploymentApplication"),
-            "deploymentGroupName": self.resource("ApiFunctionDeploymentGroup"),
-        }
-        group = self.cloud.call("codedeploy", "get_deployment_group", **names)["deploymentGroupInfo"]
-        return bool(group["alarmConfiguration"]["enabled"])
-
-    def records(self) -> set[tuple[str, str, str]]:
-        listed = self.cloud.call("route53", "list_resource_record_sets", HostedZoneId=self.zone)
-        aliases = [one for one in listed["ResourceRecordSets"] if "AliasTarget" in one]
-        return {(one["Name"], one["Type"], one["AliasTarget"]["DNSName"].rstrip(".")) for one in aliases}
-
-    def logs(self) -> str:
-        groups = self.cloud.call("logs", "describe_log_groups")["logGroups"]
-        names = [group["logGroupName"] for group in groups]
-        found = [self.cloud.call("logs", "filter_log_events", logGroupName=name)["events"] for name in names]
-        return self.cloud.log.read_text() + "".join(e["message"] for events in found for e in events)
-
-    def deployments(self) -> list[str]:
-        listed = self.cloud.call("codedeploy", "list_deployments")["deployments"]
-        told = [self.cloud.call("codedeploy", "get_deployment", deploymentId=name) for name in listed]
-        found = sorted((one["deploymentInfo"] for one in told), key=lambda info: str(info["createTime"]))
-        return [info["status"] for info in found]
+def watched(place: Place) -> bool:
+    names = {
+        "applicationName": place.resource("ServerlessDeploymentApplication"),
+        "deploymentGroupName": place.resource("ApiFunctionDeploymentGroup"),
+    }
+    group = place.cloud.call("codedeploy", "get_deployment_group", **names)["deploymentGroupInfo"]
+    return bool(group["alarmConfiguration"]["enabled"])
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
-    """With a server of its own, as roles belong to a server."""
-    folder = tmp_path_factory.mktemp("place")
-    keys = {CREDENTIALS["AWS_ACCESS_KEY_ID"]: CREDENTIALS["AWS_SECRET_ACCESS_KEY"]}
-    with Postgres(folder / "postgres", options=FAST).running() as server:
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute("CREATE ROLE rds_iam")  # RDS has it
-        files = str(certificates / "certificate.pem"), str(certificates / "key.pem")
-        rds = Rds(*files, f"{server.socket}:5432", keys, REGION)
-        trusted = {"PGSSLROOTCERT": str(certificates / "ca.pem")}
-        with serving(rds), emulated_cloud(f"localhost:{rds.server_address[1]}", trusted) as cloud:
-            made = Place(copy_checkout(folder / "checkout"), cloud, server, rds)
-            made.run("git", "init", "--quiet")
-            yield made
+    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
+        yield made
 
 
 @dataclass
@@ -218,25 +103,25 @@ def story(place: Place, request: pytest.FixtureRequest) -> Story:
             say(f"\n  {step} ..")
 
     tell("a first release, with its network and database")
-    first = place.deploy(place.commit("first"))
+    first = deploy(place, place.commit("first"))
     [password] = re.findall(r"Password +(\S+)", first.done.stdout) or [""]
     tell("a second, with a revision, and a name of its own")
     place.name("api.example.com")
     place.add_revision("aaaaaaaaaaaa", "94fb9396801f", "nickname")
-    second = place.deploy(place.commit("second"), ADMINISTRATOR_PASSWORD=password)
+    second = deploy(place, place.commit("second"), ADMINISTRATOR_PASSWORD=password)
     tell("a third, whose migration is refused")
     # a column of that name is there, which only the database can tell
     place.add_revision("bbbbbbbbbbbb", "aaaaaaaaaaaa", "email")
-    refused = place.deploy(place.commit("third"))
+    refused = deploy(place, place.commit("third"))
     tell("a fourth, by SAM's own commands, while an alarm rings")
     place.take_back_revision("bbbbbbbbbbbb")
     place.settle(emulator.ARCHITECTURE)
     commit = place.commit("fourth")
     alarm = place.resource("ServerErrors")
     place.cloud.call("cloudwatch", "set_alarm_state", AlarmName=alarm, StateValue="ALARM", StateReason="test")
-    rung = place.deploy(commit, "sam build && sam deploy --config-env staging")
+    rung = deploy(place, commit, "sam build && sam deploy --config-env staging")
     tell("the same, in spite of it")
-    ignored = place.deploy(commit, ALARMS="ignore", CI="true")
+    ignored = deploy(place, commit, ALARMS="ignore", CI="true")
     tell("sam delete")
     told = place.cloud.outputs(NAME)
     line = told["InvokeMigration"]
@@ -340,19 +225,41 @@ def test_a_name_of_ones_own_leads_to_the_api(story: Story) -> None:
     assert story.told["DomainUrl"] == "https://api.example.com"
 
 
-def test_a_name_that_nobody_can_prove_is_refused(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"DomainName": "api.example.com"}, "DomainName needs HostedZoneId, or CertificateArn"),
+        (
+            {
+                "Runs": "container",
+                "LoadBalancer": "none",
+                "DomainName": "a.example.com",
+                "HostedZoneId": "Z1",
+            },
+            "Without a load balancer there is nothing that DomainName could lead to",
+        ),
+        ({"Environment": "prod", "Runs": "container"}, "In prod containers need DomainName"),
+        ({"Environment": "prod", "Runs": "both", "LoadBalancer": "none"}, "need LoadBalancer=yes"),
+    ],
+    ids=["nobody can prove", "leads nowhere", "without TLS", "trial in prod"],
+)
+def test_what_cannot_be_is_refused(place: Place, given: dict[str, str], said: str) -> None:
     """By a rule of the template, before anything is made."""
+    with pytest.raises(AwsError, match=said):
+        place.cloud.apply(rules_alone(), "refused", **given)
+
+
+def test_a_name_in_a_zone_is_not_refused(place: Place) -> None:
+    for name, given in {"named": {"DomainName": "api.example.com", "HostedZoneId": "Z1"}, "none": {}}.items():
+        assert place.cloud.apply(rules_alone(), name, **given) == "CREATE_COMPLETE"
+
+
+def rules_alone() -> str:
     template = translated()
-    names = {"DomainName", "HostedZoneId", "CertificateArn"}
-    parameters = {name: given for name, given in template["Parameters"].items() if name in names}
+    kept = {"Environment", "Runs", "LoadBalancer", "DomainName", "HostedZoneId", "CertificateArn"}
+    parameters = {name: one for name, one in template["Parameters"].items() if name in kept}
     group = {"Group": {"Type": "AWS::Logs::LogGroup"}}
-    short = json.dumps({"Parameters": parameters, "Rules": template["Rules"], "Resources": group})
-    with pytest.raises(AwsError, match="DomainName needs HostedZoneId, or CertificateArn"):
-        place.cloud.apply(short, "name", DomainName="api.example.com")
-    assert (
-        place.cloud.apply(short, "name", DomainName="api.example.com", HostedZoneId="Z1") == "CREATE_COMPLETE"
-    )
-    assert place.cloud.apply(short, "none") == "CREATE_COMPLETE"
+    return json.dumps({"Parameters": parameters, "Rules": template["Rules"], "Resources": group})
 
 
 def test_a_refused_migration_changes_nothing(story: Story) -> None:
