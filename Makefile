@@ -64,7 +64,7 @@ test: .venv/.ready ## all tests, on a real PostgreSQL (PG=17, T=tests/test_api.p
 	@$(RUN) -m pytest $(or $(T),--numprocesses=auto --dist=worksteal --cov --cov-fail-under=95)
 
 cloud-test: .venv/.ready ## deploy the templates to an emulated AWS, with a real PostgreSQL
-	@$(RUN) -m pytest -m cloud --verbosity=1 $(T)
+	@$(RUN) -m pytest -m cloud --verbosity=1 -n 2 --dist loadfile $(T)
 
 check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migrations
 	@.venv/bin/ruff check --quiet .
@@ -93,6 +93,9 @@ build: .venv/.ready ## the artifact of every function: ARCH=arm64 or x86_64
 deploy: .venv/.ready ## to AWS: ENV=dev, staging or prod; makes what is missing, migrates, looks at it
 	@$(OPS) deploy
 
+rollback: .venv/.ready ## back to ENV's release before this one, or to TO=.., without a build
+	@$(OPS) rollback
+
 url: .venv/.ready ## where ENV's release answers
 	@$(OPS) url
 
@@ -110,4 +113,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy url build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy rollback url build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock

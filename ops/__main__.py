@@ -33,11 +33,29 @@ def lambda_() -> None:
 
 
 @main.command()
-def deploy() -> None:
+def deploy(*, json: bool = False) -> None:
     """To AWS: what is missing of ENV, then a release, then a look at it."""
+    if json:
+        os.environ["JSON"] = "yes"
     from ops.cloud.deploy import deploy
 
     deploy()
+
+
+@main.command()
+def rollback() -> None:
+    """Back to ENV's release before this one, or to TO, without a build."""
+    from ops.cloud.releases import rollback
+
+    rollback()
+
+
+@main.command()
+def smoke(url: str) -> None:
+    """Four calls that anybody may make."""
+    from ops.cloud.smoke import smoke
+
+    smoke(url)
 
 
 @main.command()

@@ -1,15 +1,29 @@
-"""How the program speaks: short lines, and one line when it cannot go on."""
+"""How the program speaks: short lines, and one line when it cannot go on; as JSON where JSON is set."""
 
+import json
+import os
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from app import NAME
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(json.dumps({"say": text}) if os.environ.get("JSON") else text, flush=True)
+
+
+def tell(found: Mapping[str, str]) -> None:
+    """What it all came to, by names."""
+    if os.environ.get("JSON"):
+        print(json.dumps({"result": dict(found)}), flush=True)
+        return
+    for name, value in found.items():
+        say(f"  {name:22} {value}")
 
 
 def fail(text: str) -> NoReturn:
     """One line on standard error, and a non-zero exit."""
+    if os.environ.get("JSON"):
+        print(json.dumps({"error": text}), flush=True)
     sys.exit(f"{NAME}: {text}")

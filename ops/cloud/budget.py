@@ -66,7 +66,10 @@ def of_tasks(parameters: Mapping[str, str]) -> int:
     """Of blue and green, which run side by side ("Amazon ECS blue/green deployments", Bake time)."""
     if parameters["Runs"] == "lambda":
         return 0
-    tasks = int(parameters["Tasks"].rpartition("-")[2]) if parameters["LoadBalancer"] == "yes" else 1
+    fewest, _, most = parameters["Tasks"].partition("-")
+    if int(fewest) > int(most):
+        fail(f"Tasks={fewest}-{most}: the fewest are more than the most; write Tasks={most}-{fewest}")
+    tasks = int(most) if parameters["LoadBalancer"] == "yes" else 1
     return 2 * tasks * workers() * CONNECTIONS
 
 

@@ -2,26 +2,23 @@
 
 import os
 import secrets
-import subprocess
 import tomllib
 from collections.abc import Sequence
-from typing import Any
 
 import boto3
-import httpx2
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app import NAME
 from app.foundation.invoke import NoAnswer, invoke
-from ops import demo
 from ops.cloud import budget, image
 from ops.cloud.account import Account, chosen
-from ops.cloud.doors import Door, doors
+from ops.cloud.releases import back, shelf
+from ops.cloud.sam import run, sam
+from ops.cloud.smoke import look, use
 from ops.cloud.stack import Stack
 from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
-from ops.terminal import fail, say
-from ops.tools import environment_of
+from ops.terminal import fail, say, tell
 
 # of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
 SMALL = {"dev": ["Class=db.t4g.micro", "DeletionProtection=false", "BackupDays=1"]}
@@ -38,7 +35,7 @@ def deploy() -> None:
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS refused: {error}")
     except KeyboardInterrupt:
-        fail("stopped here; what CloudFormation has begun goes on there")
+        fail("stopped here; what CloudFormation has begun goes on there, and this command from there on")
 
 
 def make(account: Account, part: str, parameters: Sequence[str]) -> str:
@@ -48,40 +45,67 @@ def make(account: Account, part: str, parameters: Sequence[str]) -> str:
         say(f"{stack.name}: there")
         return stack.name
     say(f"{stack.name}: making it{' (about ten minutes)' if part == 'database' else ''}")
-    run(account, stack, ["--template-file", f"infra/{part}.yaml", "--stack-name", stack.name], parameters)
+    run(account, stack, ["--template-file", f"infra/{part}.yaml"], parameters)
     return stack.name
 
 
 def release(account: Account) -> None:
     stack = account.stack()
-    first = not stack.settled()
+    before = shelf(account).current() if stack.settled() else ""
+    ungated = not stack.resource("ApiFunctionAliaslive")
     given, parameters = parameters_of(account)
     budget.check(account, parameters)
-    if sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}"):
-        fail("it could not be built: see the lines above")
+    say(f"{stack.name}: building")
+    sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}")
     if parameters["Runs"] != "lambda":
         repository = account.stack("pipeline").outputs()["Repository"]
         image.push(account, repository, built(), parameters["Architecture"])
-    ignoring = os.environ.get("ALARMS") == "ignore" and not first
+    ignoring = os.environ.get("ALARMS") == "ignore" and bool(before)
     if ignoring:
         watch(account, stack, on=False)
+    say(f"{stack.name}: release {built()}")
     try:
-        run(account, stack, ["--stack-name", stack.name], given)
+        run(account, stack, [], given)
+    except SystemExit:
+        if before:
+            took_over(account, stack)
+        raise
     finally:
         if ignoring:
             watch(account, stack, on=True)
-    outputs = stack.outputs()
-    function = f"{outputs['MigrationFunctionName']}:live"
+    password = begin(account, stack, ungated=ungated)
     try:
-        if first:
-            prepare(account, function)
-        password = administrator(account, function)
+        look(account, "", built().rpartition("-")[2])
+    except SystemExit:
+        if before:
+            say(f"{stack.name}: what answers is not as it should be; going back")
+            back(account, to=before)
+        raise
+    shelf(account).keep()
+    if password:
+        use(account, "", password)
+    tell({"Release": built(), **stack.outputs()})
+
+
+def took_over(account: Account, stack: Stack) -> None:
+    """The old code has the traffic again; ECS said that the new one had it, before its alarms were heard."""
+    try:
+        invoke(f"{stack.outputs()['MigrationFunctionName']}:live", {"action": "released"}, account.region)
+    except NoAnswer as error:
+        say(f"the database was not told which release has the traffic: {error}")
+
+
+def begin(account: Account, stack: Stack, *, ungated: bool) -> str | None:
+    """The schema, where the alias is new and so had no gate, and an administrator; the password."""
+    function = f"{stack.outputs()['MigrationFunctionName']}:live"
+    try:
+        if ungated:
+            answer = invoke(function, {"action": "prepare"}, account.region)
+            say(f"Schema: {answer['verdict']}, {len(answer['applied'])} revisions applied")
+            invoke(function, {"action": "released"}, account.region)
+        return administrator(account, function)
     except NoAnswer as error:
         fail(f"the schema could not be made: {error}")
-    for door in doors(account):
-        look(door, password)
-    for name, value in outputs.items():
-        say(f"  {name:22} {value}")
 
 
 def parameters_of(account: Account) -> tuple[list[str], dict[str, str]]:
@@ -118,59 +142,6 @@ def watch(account: Account, stack: Stack, *, on: bool) -> None:
         )
 
 
-def run(account: Account, stack: Stack, options: Sequence[str], parameters: Sequence[str]) -> None:
-    """`sam deploy` makes a change set; a failure ends the program with the first resource's reason."""
-    overrides = ["--parameter-overrides", *parameters] if parameters else []
-    usual = ["--no-fail-on-empty-changeset", "--no-execute-changeset", "--capabilities", "CAPABILITY_IAM"]
-    if sam(account, "deploy", *options, *usual, *way(account, stack), *overrides):
-        fail(f"{stack.name} was not deployed: see the lines above")
-    if not (planned := stack.planned()):
-        return
-    change_set, changes = planned
-    if any(map(moves_traffic, changes)):
-        fail(
-            "this would change ListenerRule, which ECS moves: traffic could go to where no task is "
-            "(template.yaml, ListenerRule); take back what touches it, its listener or its target groups"
-        )
-    before = stack.newest()
-    if not stack.execute(change_set):
-        fail(f"{stack.name} was not deployed: {stack.reason(before)}")
-
-
-def moves_traffic(change: dict[str, Any]) -> bool:
-    """Whether it edits the rule, or replaces what that refers to; what may only come to that is Dynamic.
-
-    AWS CloudFormation API Reference, "ResourceChangeDetail", Evaluation.
-    """
-    certain = [one for one in change.get("Details", []) if one.get("Evaluation") == "Static"]
-    edits = [one for one in certain if one["Target"]["Attribute"] != "Tags"]
-    return (change["LogicalResourceId"], change["Action"]) == ("ListenerRule", "Modify") and bool(edits)
-
-
-def way(account: Account, stack: Stack) -> list[str]:
-    """By the pipeline's bucket, and in a pipeline with its role, which may no more than it must."""
-    pipeline = account.stack("pipeline")
-    if stack.name == pipeline.name:
-        return []
-    outputs = pipeline.outputs()
-    role = ["--role-arn", outputs["ExecutionRole"]] if os.environ.get("CI") else []
-    return ["--s3-bucket", outputs["Bucket"], "--s3-prefix", stack.name, *role]
-
-
-def sam(account: Account, command: str, *options: str) -> int:
-    program = str(environment_of("sam") / "bin" / "sam")
-    quiet = os.environ | {"SAM_CLI_TELEMETRY": "0"}
-    words = [program, command, *options, "--region", account.region]
-    return subprocess.run(words, cwd=ROOT, env=quiet, check=False).returncode
-
-
-def prepare(account: Account, function: str) -> None:
-    """What the gate does for every other release: a first creation has none on Lambda."""
-    answer = invoke(function, {"action": "prepare"}, account.region)
-    say(f"Schema: {answer['verdict']}, {len(answer['applied'])} revisions applied")
-    invoke(function, {"action": "released"}, account.region)
-
-
 def administrator(account: Account, function: str) -> str | None:
     """Makes the first one where there is none; the password, where it is known. Raises NoAnswer."""
     given = os.environ.get("ADMINISTRATOR_PASSWORD")
@@ -184,16 +155,3 @@ def administrator(account: Account, function: str) -> str | None:
         say(f"  Password       {'as given' if given else f'{password}   (shown once)'}")
         return password
     return given
-
-
-def look(door: Door, password: str | None) -> None:
-    """That it is this commit which answers; then the demo, without a password as far as anybody may go."""
-    email = os.environ.get("ADMINISTRATOR_EMAIL") or ADMINISTRATOR
-    wanted = built().rpartition("-")[2]
-    try:
-        with door.client() as client:
-            if (commit := client.get("/version").json()["commit"]) != wanted:
-                fail(f"{door.url} answers with commit {commit}, and {wanted} was deployed")
-            demo.Demo(client).run(email, password)
-    except (httpx2.HTTPError, ValueError, KeyError) as error:
-        fail(f"{door.url} does not answer: {error!r}")

@@ -24,8 +24,8 @@ class Door:
         return httpx2.Client(base_url=self.url, headers=headers, event_hooks={"request": hooks}, timeout=30)
 
 
-def doors(account: Account) -> list[Door]:
-    outputs = account.stack().outputs()
+def doors(account: Account, part: str = "") -> list[Door]:
+    outputs = account.stack(part).outputs()
     found = [Door(outputs["ApiUrl"])] if "ApiUrl" in outputs else []
     if url := outputs.get("ContainersUrl"):
         name = outputs["DomainUrl"].removeprefix("https://") if "DomainUrl" in outputs else ""

@@ -3,6 +3,7 @@
 import base64
 import shutil
 import subprocess
+import sys
 
 import boto3
 
@@ -37,4 +38,7 @@ def sign_in(account: Account, host: str) -> None:
 
 
 def docker(*words: str, said: str | None = None) -> int:
-    return subprocess.run(["docker", *words], cwd=ROOT, input=said, text=True, check=False).returncode
+    """What it says goes to standard error, as standard output is this program's."""
+    words = ("docker", *words)
+    done = subprocess.run(words, cwd=ROOT, input=said, text=True, stdout=sys.stderr, check=False)
+    return done.returncode

@@ -1,7 +1,9 @@
 """A stack of CloudFormation: where it is, what is about to change, and how that goes."""
 
+import json
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -37,10 +39,11 @@ class Stack:
         return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else str(found["StackStatus"])
 
     def settled(self) -> bool:
-        """Whether it is there; a fault in it ends the program."""
+        """Whether it is there, once nobody else changes it; a fault in it ends the program."""
         status = self.status()
         if status and status.endswith("IN_PROGRESS"):
-            fail(f"{self.name} is in {status}: somebody deploys; wait until it is done")
+            say(f"{self.name} is in {status}: waiting until that is done")
+            status = self.follow(self.newest(), list)
         if status and status not in SETTLED:
             fail(f"{self.name} is in {status}: {FIXES.get(status, 'see its events in the console')}")
         return status is not None
@@ -52,29 +55,59 @@ class Stack:
         if not waiting:
             return None
         name = max(waiting, key=lambda one: one["CreationTime"])["ChangeSetId"]
-        pages = self.client.get_paginator("describe_change_set").paginate(ChangeSetName=name)
+        paginator = self.client.get_paginator("describe_change_set")
+        pages = paginator.paginate(StackName=self.name, ChangeSetName=name)
         return name, [change["ResourceChange"] for page in pages for change in page["Changes"]]
 
-    def execute(self, change_set: str) -> bool:
-        """Tells of each resource as it goes; whether all went well."""
+    def plan(self, template: str, parameters: Mapping[str, str], role: str | None) -> None:
+        """A change set of a template that is kept somewhere."""
+        name = f"back-{int(time.time())}"
+        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        what = {"TemplateURL": template, "Parameters": given, "Capabilities": ["CAPABILITY_IAM"]}
+        as_whom = {"RoleARN": role} if role else {}
+        self.client.create_change_set(StackName=self.name, ChangeSetName=name, **what, **as_whom)
+        waiting = self.client.get_waiter("change_set_create_complete")
+        waiting.wait(StackName=self.name, ChangeSetName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
+
+    def execute(self, change_set: str, also: Callable[[], list[str]]) -> bool:
+        """Tells of each resource as it goes, and what `also` has to tell; whether all went well."""
         seen = self.newest()
-        self.client.execute_change_set(ChangeSetName=change_set)
+        self.client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
+        return self.follow(seen, also) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+    def follow(self, seen: str, also: Callable[[], list[str]]) -> str:
+        """Until nothing is in progress; the status."""
         while True:
+            status = self.status() or ""  # before its last events, so that none is left untold
             for event in reversed(self.events(seen)):
                 seen = event["EventId"]
                 say(f"  {event['ResourceStatus']:36} {event['LogicalResourceId']}")
-            status = self.status() or ""
+            for line in also():
+                say(f"  {line}")
             if status and not status.endswith("IN_PROGRESS"):
-                return status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+                return status
             time.sleep(float(os.environ.get("SAM_CLI_POLL_DELAY") or 3))
 
     def newest(self) -> str:
         """The id of the last event."""
-        return "".join(event["EventId"] for event in self.events()[:1])
+        try:
+            found = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
+        except ClientError:
+            return ""  # there is no such stack yet
+        return "".join(event["EventId"] for event in found[:1])
 
     def outputs(self) -> dict[str, str]:
         [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+    def parameters(self) -> dict[str, str]:
+        [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
+        return {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
+
+    def template(self) -> str:
+        """As it was handed over, before SAM's transform."""
+        found = self.client.get_template(StackName=self.name, TemplateStage="Original")["TemplateBody"]
+        return found if isinstance(found, str) else json.dumps(found)
 
     def events(self, after: str = "") -> list[dict[str, Any]]:
         """Newest first, down to the one whose id is `after`."""

@@ -1,6 +1,7 @@
 """One emulated AWS for all tests, and what it said where one fails."""
 
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,14 @@ LINES = 100
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ca.pem, and what it signed for localhost: certificate.pem and key.pem."""
+    """ca.pem, and what it signed for localhost, certificate.pem and key.pem; named-.. for a load balancer."""
     folder = tmp_path_factory.mktemp("certificates")
     authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    issued.cert_chain_pems[0].write_to_path(str(folder / "certificate.pem"))
-    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    for name, prefix in (("localhost", ""), ("api.example.com", "named-")):
+        issued = authority.issue_cert(name)
+        issued.cert_chain_pems[0].write_to_path(str(folder / f"{prefix}certificate.pem"))
+        issued.private_key_pem.write_to_path(str(folder / f"{prefix}key.pem"))
     return folder
 
 
@@ -54,3 +56,15 @@ def pytest_runtest_makereport(
         said = used.log.read_text(errors="replace").splitlines()[-LINES:]
         report.sections.append(("the emulated AWS", "\n".join(said)))
     return report
+
+
+@pytest.fixture(scope="session")
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """What takes long says where it is: on standard error, which a worker of pytest-xdist has, too."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def said(step: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n  {step} ..", file=sys.stderr, flush=True)  # noqa: T201  # its purpose
+
+    return said

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from alembic import op
 
 revision = "{id}"
 down_revision = "{parent}"
+phase = "{phase}"
 branch_labels = None
 depends_on = None
 
@@ -54,15 +56,23 @@ class Place:
     zone: str = ""
 
     @property
+    def ca(self) -> Path:
+        """Of the server's certificate and the load balancer's."""
+        return self.folder.parent / "ca.pem"
+
+    @property
     def stack(self) -> str:
         return f"{NAME}-{self.environment}"
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = self.variables(**variables)
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def variables(self, **more: str) -> dict[str, str]:
         own = {"PATH": self.path(), "ENV": self.environment, "ARCH": emulator.ARCHITECTURE}
         own["STAND_IN_IMAGES"] = str(self.images)
         known = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
-        environment = self.cloud.environment | known | own | variables
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return self.cloud.environment | known | own | more
 
     def path(self) -> str:
         """With the AWS CLI and SAM CLI on it, and what stands in for docker."""
@@ -79,7 +89,8 @@ class Place:
         file = self.folder / "samconfig.toml"
         before, section, after = file.read_text().partition(f"[{self.environment}.deploy.parameters]")
         for name, value in parameters.items():
-            after, count = re.subn(rf"""(["'])({name})=.*?\1,""", f'"{name}={value}",', after, count=1)
+            line = f'"{name}={value}",' if value else f"""'{name}=""',"""
+            after, count = re.subn(rf"""(["'])({name})=.*?\1,""", line, after, count=1)
             assert count, name
         file.write_text(before + section + after)
 
@@ -89,12 +100,12 @@ class Place:
         self.run("git", *author, "commit", "--quiet", "--message", message)
         return self.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
 
-    def add_revision(self, name: str, parent: str, column: str) -> None:
-        text = REVISION.format(title=f"Add {column}", id=name, parent=parent, column=column)
+    def add_revision(self, name: str, parent: str, column: str, phase: str = "expand") -> None:
+        text = REVISION.format(title=f"Add {column}", id=name, parent=parent, column=column, phase=phase)
         (self.folder / f"migrations/versions/20261201_{name}.py").write_text(text)
         file = self.folder / "src/app/revisions.json"
         known = json.loads(file.read_text())
-        file.write_text(json.dumps([*known, {"id": name, "parent": parent, "phase": "expand"}]))
+        file.write_text(json.dumps([*known, {"id": name, "parent": parent, "phase": phase}]))
 
     def take_back_revision(self, name: str) -> None:
         (self.folder / f"migrations/versions/20261201_{name}.py").unlink()
@@ -120,8 +131,8 @@ class Place:
         )
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.url("app")) as connection:
+    def query(self, statement: str, database: str = "app") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.server.url(database)) as connection:
             return connection.execute(statement).fetchall()
 
     def records(self) -> set[tuple[str, str, str]]:
@@ -155,9 +166,12 @@ def empty_place(folder: Path, certificates: Path) -> Iterator[Place]:
     with Postgres(folder / "postgres", options=FAST).running() as server:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE ROLE rds_iam")  # RDS has it
+        shutil.copy(certificates / "ca.pem", folder)
         files = str(certificates / "certificate.pem"), str(certificates / "key.pem")
         rds = Rds(*files, f"{server.socket}:5432", keys, REGION)
         known = {"PGSSLROOTCERT": str(certificates / "ca.pem"), "STAND_IN_IMAGES": str(images)}
+        known |= {"STAND_IN_CERTIFICATE": str(certificates / "named-certificate.pem")}
+        known |= {"STAND_IN_KEY": str(certificates / "named-key.pem")}
         with serving(rds), emulated_cloud(f"localhost:{rds.server_address[1]}", known) as cloud:
             made_place = Place(copy_checkout(folder / "checkout"), cloud, server, rds)
             made_place.run("git", "init", "--quiet")

@@ -159,6 +159,25 @@ def test_no_task_starts_before_the_gate() -> None:
         assert moving["Alarms"]["Enable"] is moving["Alarms"]["Rollback"] is True
 
 
+def test_functions_have_no_traffic_before_containers() -> None:
+    """Whose hook runs on a first creation, too; CloudFormation waits for what is referred to."""
+    both, alone = Chosen(Runs="both"), Chosen(Runs="lambda")
+    assert "Service" in set(referred(both.resources["ApiFunction"]))
+    assert "Service" not in set(referred(alone.resources["ApiFunction"]))
+
+
+def test_records_wait_for_what_they_lead_to() -> None:
+    named = {"DomainName": "api.example.com", "HostedZoneId": "Z1"}
+    for runs, name in (("lambda", "DomainOfApi"), ("both", "DomainOfApi"), ("container", "Service")):
+        assert name in set(referred(Chosen(Runs=runs, **named).resources["Records"]))
+
+
+def test_without_a_load_balancer_the_service_lets_go_of_one() -> None:
+    """What is left out would stay ("AWS::ECS::Service", LoadBalancers and DesiredCount)."""
+    service = Chosen(Runs="container", LoadBalancer="none").properties("Service")
+    assert (service["LoadBalancers"], service["DesiredCount"]) == ([], 1)
+
+
 def test_ecs_may_invoke_them() -> None:
     role = Chosen(Runs="container").properties("DeploymentRole")
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]

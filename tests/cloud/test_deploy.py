@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import httpx2
 import pytest
 
 from ops import emulator
-from ops.terminal import say
 from tests.cloud.emulated import CREDENTIALS, REGION, AwsError
 from tests.cloud.place import Place, empty_place
 from tests.cloud.test_rules import translated
@@ -94,14 +93,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(place: Place, request: pytest.FixtureRequest) -> Story:
+def story(place: Place, tell: Callable[[str], None]) -> Story:
     """All that happens, in its order, told as it goes; the tests look at what it left."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def tell(step: str) -> None:
-        with capture.global_and_fixture_disabled():
-            say(f"\n  {step} ..")
-
     tell("a first release, with its network and database")
     first = deploy(place, place.commit("first"))
     [password] = re.findall(r"Password +(\S+)", first.done.stdout) or [""]

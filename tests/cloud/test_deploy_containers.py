@@ -3,19 +3,19 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
-from ops.terminal import say
+from ops.cloud.doors import Door
 from tests.cloud.place import Place, empty_place
 
 pytestmark = pytest.mark.cloud
 
+NAMED = "api.example.com"
 NEWEST = "94fb9396801f"
 CALLS = re.compile(r"^ *\d+ +ok +\d{3} ", re.MULTILINE)
 
@@ -40,12 +40,12 @@ def deploy(place: Place, **variables: str) -> Seen:
     done = place.run("make", "-s", "deploy", **variables)
     print(done.stdout, done.stderr)  # noqa: T201  # where the story breaks off
     outputs = place.cloud.outputs(place.stack)
-    told = place.run("make", "-s", "url").stdout.split()
+    told = [url for url in place.run("make", "-s", "url").stdout.split() if NAMED not in url]
     return Seen(
         done,
         commit,
         str(place.cloud.stack(place.stack)["StackStatus"]),
-        {url: answers(url) for url in told},
+        {url: answers(place, url) for url in told},
         place.query("SELECT version_num FROM alembic_version")[0][0],
         weights(place) if "ContainersUrl" in outputs else [],
         tasks(place, outputs["ServiceName"]) if "ServiceName" in outputs else [],
@@ -54,9 +54,12 @@ def deploy(place: Place, **variables: str) -> Seen:
     )
 
 
-def answers(url: str) -> tuple[int, dict[str, Any]]:
-    with httpx2.Client(base_url=url, timeout=60) as client:
-        return client.get("/ready").status_code, client.get("/version").json()
+def answers(place: Place, url: str) -> tuple[int, dict[str, Any]]:
+    door = Door(url, NAMED if url.startswith("https:") else "")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(place.ca))
+        with door.client() as client:
+            return client.get("/ready").status_code, client.get("/version").json()
 
 
 def weights(place: Place) -> list[int]:
@@ -83,21 +86,19 @@ class Story:
     trial: Seen  # without a load balancer
     both: Seen  # with one, functions beside it, and a revision
     frozen: Seen  # an edit of the rule that ECS moves
+    named: Seen  # containers alone, with a name
+    records: set[tuple[str, str, str]]  # of its zone
+    target: str  # of the name
     refused: Seen  # its migration is
+    functions: Seen  # alone, and a revision
     deleted: str  # the status
     calls: list[list[str]]  # of docker
     left: list[str]  # tasks, after all
 
 
 @pytest.fixture(scope="module")
-def story(place: Place, request: pytest.FixtureRequest) -> Story:
+def story(place: Place, tell: Callable[[str], None]) -> Story:
     """All that happens, in its order, told as it goes; the tests look at what it left."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def tell(step: str) -> None:
-        with capture.global_and_fixture_disabled():
-            say(f"\n  {step} ..")
-
     tell("a trial, without a load balancer, and all that it stands on")
     place.give(Runs="container", LoadBalancer="none")
     trial = deploy(place)
@@ -112,14 +113,24 @@ def story(place: Place, request: pytest.FixtureRequest) -> Story:
     file.write_text(written.replace("Priority: 1", "Priority: 2"))
     frozen = deploy(place)
     file.write_text(written)
+    tell("containers alone, with a name of their own")
+    place.give(Runs="container")
+    place.name(NAMED)
+    named = deploy(place, SSL_CERT_FILE=str(place.ca))
+    records, target = place.records(), place.cloud.outputs(place.stack)["DomainTarget"]
     tell("a release whose migration is refused")
     place.add_revision("bbbbbbbbbbbb", "aaaaaaaaaaaa", "email")
     refused = deploy(place)
+    place.take_back_revision("bbbbbbbbbbbb")
+    tell("functions alone, and a revision")
+    place.give(Runs="lambda", DomainName="", HostedZoneId="")
+    place.add_revision("cccccccccccc", "aaaaaaaaaaaa", "motto")
     service = place.cloud.outputs(place.stack)["ServiceName"]
-    deleted = place.cloud.delete(place.stack)
+    functions = deploy(place)
     left = tasks(place, service)
+    deleted = place.cloud.delete(place.stack)
     calls = [json.loads(line) for line in (place.images / "calls").read_text().splitlines()]
-    return Story(trial, both, frozen, refused, deleted, calls, left)
+    return Story(trial, both, frozen, named, records, target, refused, functions, deleted, calls, left)
 
 
 def test_one_command_makes_all_of_it(story: Story) -> None:
@@ -157,7 +168,6 @@ def test_both_doors_are_of_the_same_release(story: Story) -> None:
 
 
 def test_the_old_task_ends(story: Story) -> None:
-    assert story.both.weights == [100, 0]
     assert len(story.both.tasks) == 1
     assert story.both.tasks != story.trial.tasks
 
@@ -166,14 +176,13 @@ def test_a_refused_migration_starts_no_task(story: Story) -> None:
     assert story.refused.done.returncode != 0
     assert story.refused.status == "UPDATE_ROLLBACK_COMPLETE"
     assert story.refused.revision == "aaaaaaaaaaaa"
-    assert len(story.refused.answers) == 2
-    for ready, version in story.refused.answers.values():
-        assert (ready, version["commit"]) == (200, story.both.commit)
+    [(ready, version)] = story.refused.answers.values()
+    assert (ready, version["commit"]) == (200, story.named.commit)
 
 
 def test_it_says_which_resource_and_why(story: Story) -> None:
     [line] = [line for line in story.refused.done.stderr.splitlines() if line.startswith("slipway: ")]
-    assert re.match(r"slipway: slipway-staging was not deployed: (Service|ApiFunctionAliaslive): ", line)
+    assert re.match(r"slipway: slipway-staging was not deployed: Service: ", line)
 
 
 def test_the_rule_that_ecs_moves_is_not_edited(story: Story) -> None:
@@ -183,5 +192,26 @@ def test_the_rule_that_ecs_moves_is_not_edited(story: Story) -> None:
     assert (story.frozen.status, story.frozen.answers) == (story.both.status, story.both.answers)
 
 
-def test_deleting_a_release_ends_its_tasks(story: Story) -> None:
-    assert (story.deleted, story.left) == ("DELETE_COMPLETE", [])
+def test_a_name_leads_to_the_load_balancer(story: Story) -> None:
+    """With TLS alone; the program asks by the name, at the load balancer's own address."""
+    assert story.named.done.returncode == 0, story.named.done.stdout + story.named.done.stderr
+    assert story.records == {("api.example.com.", kind, story.target) for kind in ("A", "AAAA")}
+    assert "ContainersUrl          https://localhost:" in story.named.done.stdout
+    assert len(CALLS.findall(story.named.done.stdout)) == 4
+
+
+def test_the_traffic_goes_over_to_the_other_colour(story: Story) -> None:
+    assert (story.both.weights, story.named.weights) == ([100, 0], [0, 100])
+
+
+def test_functions_that_are_new_get_their_schema_from_the_program(story: Story) -> None:
+    """CodeDeploy has no hook for a first creation, and there are no containers any more."""
+    assert story.functions.done.returncode == 0, story.functions.done.stdout + story.functions.done.stderr
+    assert "Schema: current, 1 revisions applied" in story.functions.done.stdout
+    [(ready, version)] = story.functions.answers.values()
+    assert (ready, version["revision"]) == (200, "cccccccccccc")
+
+
+def test_containers_end_with_their_service(story: Story) -> None:
+    assert (story.functions.tasks, story.left) == ([], [])
+    assert story.deleted == "DELETE_COMPLETE"

@@ -69,6 +69,7 @@ ANY_RESOURCE = {
     "codedeploy:PutLifecycleEventHookExecutionStatus",
     "ecr:GetAuthorizationToken",
     "lambda:GetAccountSettings",
+    "lambda:GetAlias",
 }
 ANY_RESOURCE_IF = {
     "the region, as these know no resource": "acm:RequestCertificate codedeploy:StopDeployment"
@@ -371,6 +372,7 @@ def test_nobody_who_deploys_changes_what_is_here() -> None:
 # what a deployment calls by itself, after what it calls it of: sam deploy, docker push, ops/cloud
 CALLS = """
 cloudformation:HERE:stack/slipway-staging/1 CreateChangeSet DescribeChangeSet ExecuteChangeSet ListChangeSets
+cloudformation:HERE:stack/slipway-staging/1 DeleteChangeSet
 cloudformation:HERE:stack/slipway-staging/1 DescribeStackEvents DescribeStackResource DescribeStacks
 cloudformation:HERE:stack/slipway-staging/1 GetTemplate GetTemplateSummary
 cloudformation:HERE:stack/slipway-staging-database/1 CreateChangeSet ExecuteChangeSet
@@ -385,7 +387,9 @@ ecr:HERE:repository/images DescribeImages InitiateLayerUpload PutImage UploadLay
 ecs:* ListTasks
 ecs:HERE:service/slipway-staging-Cluster-1/slipway-staging-Service-1 DescribeServices
 ecs:HERE:task/slipway-staging-Cluster-1/1 DescribeTasks
-lambda:* GetAccountSettings
+lambda:* GetAccountSettings GetAlias
+elasticloadbalancing:* DescribeRules
+cloudwatch:* DescribeAlarms
 lambda:HERE:function:slipway-staging-MigrationFunction-1:live InvokeFunction
 rds:* DescribeDBInstances
 s3:::artifacts ListBucket

@@ -186,6 +186,11 @@ def test_what_is_deployed_by_itself_fits(
         pytest.fail(str(ended))
 
 
+def test_more_for_the_fewest_than_for_the_most_is_refused() -> None:
+    with pytest.raises(SystemExit, match="Tasks=4-1: the fewest are more than the most; write Tasks=1-4"):
+        budget.of_tasks(runs("container") | {"Tasks": "4-1"})
+
+
 def test_a_class_that_ec2_does_not_know_is_let_through(
     aws: Callable[..., Endpoint], capsys: pytest.CaptureFixture[str]
 ) -> None:

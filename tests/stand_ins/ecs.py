@@ -44,6 +44,10 @@ class Service:
     blue: Revision | None = None  # the one that has the traffic
 
     @property
+    def balanced(self) -> list[Properties]:
+        return list(self.blue.properties.get("LoadBalancers") or []) if self.blue else []
+
+    @property
     def record(self) -> Properties:
         """ministack's."""
         found: Properties = ecs._services[self.arn.partition(":service/")[2]]
@@ -150,6 +154,8 @@ def create(logical_id: str, properties: Properties, stack: str) -> Made:
 
 def update(physical_id: str, old: Properties, new: Properties, stack: str) -> Made:
     service = services[physical_id]
+    # what is left out of an update stays as it was ("AWS::ECS::Service", LoadBalancers)
+    new = {"LoadBalancers": service.balanced} | new
     if any(old.get(name) != new.get(name) for name in DEPLOYED):
         service.deploy(new)
     made: Made = own["update"](physical_id, plain(old), plain(new), stack)

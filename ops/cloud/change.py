@@ -1,0 +1,65 @@
+"""A change set: told in words, agreed to where it replaces something in prod, and carried out."""
+
+import os
+import sys
+from typing import Any
+
+from ops.cloud.account import Account
+from ops.cloud.stack import Stack
+from ops.cloud.traffic import Traffic
+from ops.terminal import fail, say
+
+WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
+# what is replaced by each release, and harms nobody
+USUAL = ("AWS::ECS::TaskDefinition",)
+
+
+def carry_out(account: Account, stack: Stack) -> None:
+    """The newest change set of the stack; a fault ends the program with the first resource's reason."""
+    if not (planned := stack.planned()):
+        say(f"{stack.name}: nothing changes")
+        return
+    change_set, changes = planned
+    for change in changes:
+        say(f"  {in_words(change)}")
+    if any(map(moves_traffic, changes)):
+        stack.client.delete_change_set(StackName=stack.name, ChangeSetName=change_set)
+        fail(
+            "this would change ListenerRule, which ECS moves: traffic could go to where no task is "
+            "(template.yaml, ListenerRule); take back what touches it, its listener or its target groups"
+        )
+    lost = [one["LogicalResourceId"] for one in changes if replaced(one)]
+    if lost and account.environment == "prod":
+        agree(f"{', '.join(lost)} would be replaced in prod")
+    before = stack.newest()
+    if not stack.execute(change_set, Traffic(account, stack)):
+        fail(f"{stack.name} was not deployed: {stack.reason(before)}")
+
+
+def in_words(change: dict[str, Any]) -> str:
+    kind = change["ResourceType"].removeprefix("AWS::").replace("::", " ")
+    what = f"{kind}, by another" if replaced(change) else kind
+    return f"{WORDS.get(change['Action'], change['Action']):8} {change['LogicalResourceId']:32} {what}"
+
+
+def replaced(change: dict[str, Any]) -> bool:
+    return change.get("Replacement") == "True" and change["ResourceType"] not in USUAL
+
+
+def agree(what: str) -> None:
+    """By AGREE=yes, or at the terminal; otherwise the program ends."""
+    if os.environ.get("AGREE") == "yes":
+        return
+    if not sys.stdin.isatty():
+        fail(f"{what}; AGREE=yes agrees to it")
+    if input(f"{what}. Type yes to go on: ") != "yes":
+        fail("nothing was changed")
+
+
+def moves_traffic(change: dict[str, Any]) -> bool:
+    """Whether it edits the rule, or replaces what that refers to; what may only come to that is Dynamic.
+
+    AWS CloudFormation API Reference, "ResourceChangeDetail", Evaluation.
+    """
+    certain = any(one.get("Evaluation") == "Static" for one in change.get("Details", []))
+    return certain and (change["LogicalResourceId"], change["Action"]) == ("ListenerRule", "Modify")

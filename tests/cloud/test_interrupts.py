@@ -1,0 +1,89 @@
+"""Ctrl-C at each stage of a first deployment; the same command then goes on, and ends well."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.cloud.place import Place, empty_place
+
+pytestmark = pytest.mark.cloud
+
+STAGES = (
+    "slipway-staging-network: making it",
+    "building MigrationFunction",
+    r"uploading \d+ MB",
+    r"CREATE_IN_PROGRESS +ApiFunction$",
+)
+
+
+@dataclass
+class Stopped:
+    code: int
+    said: str
+
+
+def stopped_at(place: Place, stage: str) -> Stopped:
+    """As at a terminal: the whole group gets the signal."""
+    with subprocess.Popen(
+        ["make", "-s", "deploy"],
+        cwd=place.folder,
+        env=place.variables(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    ) as running:
+        said, reached = "", False
+        for line in running.stdout or []:
+            if not reached and re.search(stage, line.rstrip()):
+                reached = True
+                os.killpg(running.pid, signal.SIGINT)
+            said += line
+    assert reached, said
+    return Stopped(running.returncode, said)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
+    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def story(
+    place: Place, tell: Callable[[str], None]
+) -> tuple[list[Stopped], subprocess.CompletedProcess[str]]:
+    place.commit("a release")
+    stopped = []
+    for stage in STAGES:
+        tell(f"stopped at: {stage}")
+        stopped.append(stopped_at(place, stage))
+    tell("and again")
+    return stopped, place.run("make", "-s", "deploy")
+
+
+def test_it_says_what_goes_on_without_it(
+    story: tuple[list[Stopped], subprocess.CompletedProcess[str]],
+) -> None:
+    for stage, stopped in zip(STAGES, story[0], strict=True):
+        assert stopped.code != 0
+        assert "slipway: stopped here; what CloudFormation has begun goes on there" in stopped.said, stage
+        assert "Traceback" not in stopped.said, stage
+
+
+def test_the_same_command_ends_it_well(
+    story: tuple[list[Stopped], subprocess.CompletedProcess[str]], place: Place
+) -> None:
+    again = story[1]
+    assert again.returncode == 0, again.stdout + again.stderr
+    for part in ("pipeline", "network", "database"):
+        assert f"slipway-staging-{part}: there" in again.stdout
+    with httpx2.Client(base_url=place.cloud.outputs(place.stack)["ApiUrl"], timeout=60) as client:
+        assert client.get("/ready").status_code == 200
