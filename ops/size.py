@@ -26,7 +26,7 @@ def measures() -> list[tuple[str, int, int]]:
         ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2600),
         ("src/app/migration, lines", moving, 1200),
         ("ops but cloud, lines", lines("ops/**/*.py", "ops/**/*.sh") - deploying, 1800),
-        ("ops/cloud, lines", deploying, 900),
+        ("ops/cloud, lines", deploying, 1200),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1100),
         ("template.yaml, lines", lines("template.yaml"), 710),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 32),

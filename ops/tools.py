@@ -1,5 +1,6 @@
 """Programs that have an environment of their own, and uv, which makes them."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -21,12 +22,14 @@ def environment_of(name: str) -> Path:
     folder, requirements = Path(sys.prefix) / name, ROOT / "requirements" / f"{name}.txt"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = folder / ".ready"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        say(f"Installing requirements/{name}.txt into .venv/{name}")
-        uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))
-        options = ["--quiet", "--compile-bytecode", "--require-hashes", "--python", str(folder)]
-        uv("pip", "sync", *options, str(requirements))
-        stamp.write_text(wanted)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests side by side want the same
+        if not stamp.exists() or stamp.read_text() != wanted:
+            say(f"Installing requirements/{name}.txt into .venv/{name}")
+            uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))
+            options = ["--quiet", "--compile-bytecode", "--require-hashes", "--python", str(folder)]
+            uv("pip", "sync", *options, str(requirements))
+            stamp.write_text(wanted)
     return folder
 
 

@@ -1,12 +1,15 @@
 """The account, and an environment's stacks in it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app import NAME
+from app.foundation.invoke import NoAnswer
 from ops.cloud.stack import Stack
 from ops.terminal import fail
 
@@ -40,3 +43,17 @@ def chosen() -> Account:
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS does not know you: {error} (sign in, such as by `aws sso login`, and set AWS_PROFILE)")
     return Account(environment, region, number)
+
+
+@contextmanager
+def signed_in() -> Iterator[Account]:
+    """The account; whatever AWS refuses meanwhile ends the program in one line, and so does Ctrl-C."""
+    account = chosen()
+    try:
+        yield account
+    except NoAnswer as error:
+        fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        fail(f"AWS refused: {error}")
+    except (KeyboardInterrupt, EOFError):
+        fail("stopped here; what CloudFormation has begun goes on there, and this command from there on")

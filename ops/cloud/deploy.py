@@ -4,38 +4,32 @@ import os
 import secrets
 import tomllib
 from collections.abc import Sequence
-
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from contextlib import nullcontext
 
 from app import NAME
 from app.foundation.invoke import NoAnswer, invoke
 from ops.cloud import budget, image
-from ops.cloud.account import Account, chosen
+from ops.cloud.account import Account, signed_in
+from ops.cloud.alarms import ignored
 from ops.cloud.releases import back, shelf
 from ops.cloud.sam import run, sam
 from ops.cloud.smoke import look, use
 from ops.cloud.stack import Stack
 from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
-from ops.terminal import fail, say, tell
+from ops.terminal import say, tell
 
 # of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
 SMALL = {"dev": ["Class=db.t4g.micro", "DeletionProtection=false", "BackupDays=1"]}
 
 
 def deploy() -> None:
-    account = chosen()
-    say(f"{NAME}-{account.environment}: account {account.number}, {account.region}")
-    try:
+    with signed_in() as account:
+        say(f"{NAME}-{account.environment}: account {account.number}, {account.region}")
         make(account, "pipeline", [f"Environment={account.environment}"])
         network = make(account, "network", [])
         make(account, "database", [f"Network={network}", *SMALL.get(account.environment, [])])
         release(account)
-    except (BotoCoreError, ClientError) as error:
-        fail(f"AWS refused: {error}")
-    except KeyboardInterrupt:
-        fail("stopped here; what CloudFormation has begun goes on there, and this command from there on")
 
 
 def make(account: Account, part: str, parameters: Sequence[str]) -> str:
@@ -60,19 +54,15 @@ def release(account: Account) -> None:
     if parameters["Runs"] != "lambda":
         repository = account.stack("pipeline").outputs()["Repository"]
         image.push(account, repository, built(), parameters["Architecture"])
-    ignoring = os.environ.get("ALARMS") == "ignore" and bool(before)
-    if ignoring:
-        watch(account, stack, on=False)
+    ignoring = os.environ.get("ALARMS") == "ignore" and before
     say(f"{stack.name}: release {built()}")
     try:
-        run(account, stack, [], given)
+        with ignored(account, stack) if ignoring else nullcontext():
+            run(account, stack, [], given)
     except SystemExit:
         if before:
             took_over(account, stack)
         raise
-    finally:
-        if ignoring:
-            watch(account, stack, on=True)
     password = begin(account, stack, ungated=ungated)
     try:
         look(account, "", built().rpartition("-")[2])
@@ -98,14 +88,11 @@ def took_over(account: Account, stack: Stack) -> None:
 def begin(account: Account, stack: Stack, *, ungated: bool) -> str | None:
     """The schema, where the alias is new and so had no gate, and an administrator; the password."""
     function = f"{stack.outputs()['MigrationFunctionName']}:live"
-    try:
-        if ungated:
-            answer = invoke(function, {"action": "prepare"}, account.region)
-            say(f"Schema: {answer['verdict']}, {len(answer['applied'])} revisions applied")
-            invoke(function, {"action": "released"}, account.region)
-        return administrator(account, function)
-    except NoAnswer as error:
-        fail(f"the schema could not be made: {error}")
+    if ungated:
+        answer = invoke(function, {"action": "prepare"}, account.region)
+        say(f"Schema: {answer['verdict']}, {len(answer['applied'])} revisions applied")
+        invoke(function, {"action": "released"}, account.region)
+    return administrator(account, function)
 
 
 def parameters_of(account: Account) -> tuple[list[str], dict[str, str]]:
@@ -120,26 +107,6 @@ def parameters_of(account: Account) -> tuple[list[str], dict[str, str]]:
 def built() -> str:
     """The ReleaseId of the last build."""
     return (ROOT / "dist" / "release.yaml").read_text().removeprefix("ReleaseId:").strip()
-
-
-def watch(account: Account, stack: Stack, *, on: bool) -> None:
-    """Whether alarms may stop what CodeDeploy does: one that rings already would stop what mends it, too.
-
-    ECS does not watch what rings as a deployment begins (AWS Copilot CLI, "Backend Service", deployment).
-    """
-    if not (name := stack.resource("ApiFunctionDeploymentGroup")):
-        return
-    codedeploy = boto3.client("codedeploy", region_name=account.region)
-    application = stack.resource("ServerlessDeploymentApplication")
-    group = codedeploy.get_deployment_group(applicationName=application, deploymentGroupName=name)
-    alarms = group["deploymentGroupInfo"]["alarmConfiguration"]
-    if alarms["enabled"] != on:
-        say(f"Alarms: {'watched again' if on else 'ignored, this time'}")
-        codedeploy.update_deployment_group(
-            applicationName=application,
-            currentDeploymentGroupName=name,
-            alarmConfiguration=alarms | {"enabled": on},
-        )
 
 
 def administrator(account: Account, function: str) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import boto3
 import httpx2
 
-from ops.cloud.account import Account, chosen
+from ops.cloud.account import Account, signed_in
 from ops.terminal import fail, say
 
 
@@ -52,10 +52,10 @@ def address(account: Account, service: str) -> str:
 
 def tell() -> None:
     """`make url ENV=..`: one a line, and the name that leads to the first."""
-    account = chosen()
-    stack = account.stack()
-    if not stack.settled():
-        fail(f"{stack.name} is not there: make deploy ENV={account.environment}")
-    name = stack.outputs().get("DomainUrl")
-    for url in [*([name] if name else []), *(door.url for door in doors(account))]:
-        say(url)
+    with signed_in() as account:
+        stack = account.stack()
+        if not stack.settled():
+            fail(f"{stack.name} is not there: make deploy ENV={account.environment}")
+        name = stack.outputs().get("DomainUrl")
+        for url in [*([name] if name else []), *(door.url for door in doors(account))]:
+            say(url)

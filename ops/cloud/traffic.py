@@ -32,6 +32,8 @@ class Traffic:
             yield from self.shares()
             ringing = self.alarms.describe_alarms(AlarmNamePrefix=f"{self.stack.name}-", StateValue="ALARM")
             for alarm in ringing["MetricAlarms"]:
+                if alarm["AlarmName"].startswith(f"{self.stack.name}-preview-"):
+                    continue  # another stack's
                 yield f"Alarm: {alarm['AlarmName']}: {alarm.get('StateReason', '')}"
         except ClientError:
             return  # what is told here is a help, and stops nothing
@@ -44,6 +46,6 @@ class Traffic:
             shares[alias["FunctionVersion"]] = 100 - sum(shares.values())
             yield "Functions: " + ", ".join(f"{share} % to version {name}" for name, share in shares.items())
         if self.rule:
-            [rule] = self.balancers.describe_rules(RuleArns=[self.rule])["Rules"]
-            groups = rule["Actions"][0].get("ForwardConfig", {}).get("TargetGroups", [])
-            yield "Containers: " + ", ".join(f"{group.get('Weight')} %" for group in groups)
+            for rule in self.balancers.describe_rules(RuleArns=[self.rule])["Rules"]:  # until it is removed
+                groups = rule["Actions"][0].get("ForwardConfig", {}).get("TargetGroups", [])
+                yield "Containers: " + ", ".join(f"{group.get('Weight')} %" for group in groups)

@@ -58,7 +58,7 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     tell("a release, and another")
     first = run(place, "make", "-s", "deploy")
     place.add_revision("aaaaaaaaaaaa", NEWEST, "nickname")
-    second = run(place, "make", "-s", "deploy")
+    second = run(place, "make", "-s", "deploy", JSON="yes")
     tell("one that does not answer")
     router = place.folder / "src/app/resources/system/router.py"
     written = router.read_text()
@@ -66,6 +66,9 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     silent = run(place, "make", "-s", "deploy")
     router.write_text(written)
     tell("back, by hand, and further than there is")
+    alarm = place.resource("ServerErrors")
+    ring = {"AlarmName": alarm, "StateValue": "ALARM", "StateReason": "a test"}
+    place.cloud.call("cloudwatch", "set_alarm_state", **ring)
     back = run(place, "make", "-s", "rollback")
     nothing = run(place, "make", "-s", "rollback")
     tell("one that takes something away, and back from there")
@@ -90,6 +93,19 @@ def test_what_does_not_answer_is_taken_back(story: Story) -> None:
     assert line_of(story.silent).startswith("slipway: expected 200, and the answer was: ")
     assert (story.silent.status, story.silent.ready) == ("UPDATE_COMPLETE", 200)
     assert story.silent.answered["commit"] == story.second.commit
+
+
+def test_a_machine_reads_what_a_deployment_says(story: Story) -> None:
+    lines = [json.loads(line) for line in story.second.done.stdout.splitlines()]
+    assert {name for line in lines for name in line} == {"say", "result"}
+    result = lines[-1]["result"]
+    assert result["Release"].endswith(f"-{story.second.commit}")
+    assert result["ApiUrl"].startswith("http://localhost:")
+
+
+def test_an_alarm_that_rings_does_not_hinder_it(story: Story) -> None:
+    assert "Alarms: ignored, this time" in story.back.done.stdout
+    assert "Alarms: watched again" in story.back.done.stdout
 
 
 def test_back_is_without_a_build_and_leaves_the_schema(story: Story, place: Place) -> None:
