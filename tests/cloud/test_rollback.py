@@ -66,10 +66,10 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     silent = run(place, "make", "-s", "deploy")
     router.write_text(written)
     tell("back, by hand, and further than there is")
-    alarm = place.resource("ServerErrors")
-    ring = {"AlarmName": alarm, "StateValue": "ALARM", "StateReason": "a test"}
-    place.cloud.call("cloudwatch", "set_alarm_state", **ring)
+    alarm = {"AlarmName": place.resource("ServerErrors"), "StateReason": "a test"}
+    place.cloud.call("cloudwatch", "set_alarm_state", StateValue="ALARM", **alarm)
     back = run(place, "make", "-s", "rollback")
+    place.cloud.call("cloudwatch", "set_alarm_state", StateValue="OK", **alarm)
     nothing = run(place, "make", "-s", "rollback")
     tell("one that takes something away, and back from there")
     place.add_revision("bbbbbbbbbbbb", "aaaaaaaaaaaa", "motto", phase="contract")
