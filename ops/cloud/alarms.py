@@ -11,29 +11,25 @@ from ops.terminal import say
 
 
 @contextmanager
-def ignored(account: Account, stack: Stack) -> Iterator[None]:
-    """By CodeDeploy, until the end of it.
+def ignored(account: Account, stack: Stack, **also: str) -> Iterator[None]:
+    """By CodeDeploy, until the end of it, with `also` of the group's settings otherwise.
 
     ECS does not watch what rings as a deployment begins (AWS Copilot CLI, "Backend Service", deployment).
     """
-    watch(account, stack, on=False)
-    try:
-        yield
-    finally:
-        watch(account, stack, on=True)
-
-
-def watch(account: Account, stack: Stack, *, on: bool) -> None:
     if not (name := stack.resource("ApiFunctionDeploymentGroup")):
+        yield
         return
     codedeploy = boto3.client("codedeploy", region_name=account.region)
     application = stack.resource("ServerlessDeploymentApplication")
-    group = codedeploy.get_deployment_group(applicationName=application, deploymentGroupName=name)
-    alarms = group["deploymentGroupInfo"]["alarmConfiguration"]
-    if alarms["enabled"] != on:
-        say(f"Alarms: {'watched again' if on else 'ignored, this time'}")
-        codedeploy.update_deployment_group(
-            applicationName=application,
-            currentDeploymentGroupName=name,
-            alarmConfiguration=alarms | {"enabled": on},
-        )
+    found = codedeploy.get_deployment_group(applicationName=application, deploymentGroupName=name)
+    group = found["deploymentGroupInfo"]
+    kept = {key: group[key] for key in ("alarmConfiguration", *also)}
+    named = {"applicationName": application, "currentDeploymentGroupName": name}
+    silent = {"alarmConfiguration": kept["alarmConfiguration"] | {"enabled": False}}
+    say("Alarms: ignored, this time")
+    codedeploy.update_deployment_group(**named, **silent, **also)
+    try:
+        yield
+    finally:
+        codedeploy.update_deployment_group(**named, **kept)
+        say("Alarms: watched again")

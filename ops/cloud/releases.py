@@ -86,10 +86,15 @@ def back(account: Account, part: str = "", to: str = "") -> None:
         fail(f"before {now} no release of {kept.stack.name} is kept")
     refuse_what_cannot_work(account, kept.stack, release)
     say(f"{kept.stack.name}: back from {now} to {release.id}")
-    given = release.parameters | {"Canary": "AllAtOnce"}
+    given = release.parameters | {"Canary": kept.stack.parameters()["Canary"]}
+    if release.parameters["Runs"] == "container":
+        given["Canary"] = (
+            "AllAtOnce"  # for functions their group says so: to change that would end the silence
+        )
     role = account.stack("pipeline").outputs()["ExecutionRole"] if os.environ.get("CI") else None
     kept.stack.plan(release.template, given, role)
-    with ignored(account, kept.stack):  # what rings is why one goes back
+    # what rings is why one goes back
+    with ignored(account, kept.stack, deploymentConfigName="CodeDeployDefault.LambdaAllAtOnce"):
         carry_out(account, kept.stack)
     look(account, part, release.commit)
     say(f"{kept.stack.name}: release {release.id} has the traffic; the schema is as it was")

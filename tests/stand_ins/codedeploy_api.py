@@ -80,10 +80,13 @@ def find_group(asked: Properties, name: str) -> Properties:
 
 
 def get_group(asked: Properties) -> Properties:
-    """The alarms alone ("GetDeploymentGroup", DeploymentGroupInfo)."""
-    alarms = find_group(asked, asked["deploymentGroupName"]).get("AlarmConfiguration") or {}
+    """The alarms, and how traffic moves ("GetDeploymentGroup", DeploymentGroupInfo)."""
+    found = find_group(asked, asked["deploymentGroupName"])
+    alarms = found.get("AlarmConfiguration") or {}
     named = [{"name": alarm["Name"]} for alarm in alarms.get("Alarms", [])]
-    return {"deploymentGroupInfo": {"alarmConfiguration": {"enabled": alarms["Enabled"], "alarms": named}}}
+    watched = {"enabled": alarms["Enabled"], "alarms": named}
+    moves = found.get("DeploymentConfigName", "")
+    return {"deploymentGroupInfo": {"alarmConfiguration": watched, "deploymentConfigName": moves}}
 
 
 def update_group(asked: Properties) -> Properties:
@@ -91,6 +94,8 @@ def update_group(asked: Properties) -> Properties:
     named = [{"Name": alarm["name"]} for alarm in alarms["alarms"]]
     found = find_group(asked, asked["currentDeploymentGroupName"])
     found["AlarmConfiguration"] = {"Enabled": alarms["enabled"], "Alarms": named}
+    if moves := asked.get("deploymentConfigName"):
+        found["DeploymentConfigName"] = moves
     return {"hooksNotCleanedUp": []}
 
 
