@@ -29,6 +29,10 @@ class Account:
         name = "-".join(filter(None, [NAME, self.environment, part]))
         return Stack(name, boto3.client("cloudformation", region_name=self.region))
 
+    def role(self) -> str | None:
+        """What CloudFormation does it as: in a pipeline as a role that may no more than it must."""
+        return self.stack("pipeline").outputs()["ExecutionRole"] if os.environ.get("CI") else None
+
 
 def chosen() -> Account:
     """By ENV, and by whoever is signed in. A fault ends the program."""

@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from ops.cloud.account import Account
 from ops.cloud.stack import Stack
 from ops.cloud.traffic import Traffic
 from ops.terminal import fail, say
+
+Change = dict[str, Any]
 
 WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
 # what is replaced by each release, and harms nobody
@@ -22,8 +25,19 @@ def carry_out(account: Account, stack: Stack) -> None:
     change_set, changes = planned
     for change in changes:
         say(f"  {in_words(change)}")
-    if any(map(moves_traffic, changes)):
+    try:
+        refuse(account, changes)
+    except BaseException:  # or it would wait in the console, to be carried out after all
         stack.client.delete_change_set(StackName=stack.name, ChangeSetName=change_set)
+        raise
+    before = stack.newest()
+    if not stack.execute(change_set, Traffic(account, stack)):
+        fail(f"{stack.name} was not deployed: {stack.reason(before)}")
+
+
+def refuse(account: Account, changes: Sequence[Change]) -> None:
+    """What must not be, or is not agreed to, ends the program."""
+    if any(map(moves_traffic, changes)):
         fail(
             "this would change ListenerRule, which ECS moves: traffic could go to where no task is "
             "(template.yaml, ListenerRule); take back what touches it, its listener or its target groups"
@@ -31,18 +45,15 @@ def carry_out(account: Account, stack: Stack) -> None:
     lost = [one["LogicalResourceId"] for one in changes if replaced(one)]
     if lost and account.environment == "prod":
         agree(f"{', '.join(lost)} would be replaced in prod")
-    before = stack.newest()
-    if not stack.execute(change_set, Traffic(account, stack)):
-        fail(f"{stack.name} was not deployed: {stack.reason(before)}")
 
 
-def in_words(change: dict[str, Any]) -> str:
+def in_words(change: Change) -> str:
     kind = change["ResourceType"].removeprefix("AWS::").replace("::", " ")
     what = f"{kind}, by another" if replaced(change) else kind
     return f"{WORDS.get(change['Action'], change['Action']):8} {change['LogicalResourceId']:32} {what}"
 
 
-def replaced(change: dict[str, Any]) -> bool:
+def replaced(change: Change) -> bool:
     return change.get("Replacement") == "True" and change["ResourceType"] not in USUAL
 
 
@@ -56,7 +67,7 @@ def agree(what: str) -> None:
         fail("nothing was changed")
 
 
-def moves_traffic(change: dict[str, Any]) -> bool:
+def moves_traffic(change: Change) -> bool:
     """Whether it edits the rule, or replaces what that refers to; what may only come to that is Dynamic.
 
     AWS CloudFormation API Reference, "ResourceChangeDetail", Evaluation.

@@ -51,11 +51,12 @@ def release(account: Account) -> None:
     budget.check(account, parameters)
     say(f"{stack.name}: building")
     sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}")
+    made = built()
     if parameters["Runs"] != "lambda":
         repository = account.stack("pipeline").outputs()["Repository"]
-        image.push(account, repository, built(), parameters["Architecture"])
+        image.push(account, repository, made, parameters["Architecture"])
     ignoring = os.environ.get("ALARMS") == "ignore" and before
-    say(f"{stack.name}: release {built()}")
+    say(f"{stack.name}: release {made}")
     try:
         with ignored(account, stack) if ignoring else nullcontext():
             run(account, stack, [], given)
@@ -65,16 +66,16 @@ def release(account: Account) -> None:
         raise
     password = begin(account, stack, ungated=ungated)
     try:
-        look(account, "", built().rpartition("-")[2])
-    except SystemExit:
+        look(account, "", made.rpartition("-")[2])
+    except SystemExit as fault:
         if before:
-            say(f"{stack.name}: what answers is not as it should be; going back")
+            say(f"{fault}\n{stack.name}: what answers is not as it should be; going back")
             back(account, to=before)
         raise
     shelf(account).keep()
     if password:
         use(account, "", password)
-    tell({"Release": built(), **stack.outputs()})
+    tell({"Release": made, **stack.outputs()})
 
 
 def took_over(account: Account, stack: Stack) -> None:

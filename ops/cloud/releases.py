@@ -86,13 +86,11 @@ def back(account: Account, part: str = "", to: str = "") -> None:
         fail(f"before {now} no release of {kept.stack.name} is kept")
     refuse_what_cannot_work(account, kept.stack, release)
     say(f"{kept.stack.name}: back from {now} to {release.id}")
-    given = release.parameters | {"Canary": kept.stack.parameters()["Canary"]}
-    if release.parameters["Runs"] == "container":
-        given["Canary"] = (
-            "AllAtOnce"  # for functions their group says so: to change that would end the silence
-        )
-    role = account.stack("pipeline").outputs()["ExecutionRole"] if os.environ.get("CI") else None
-    kept.stack.plan(release.template, given, role)
+    # functions move at once by their group's setting, below: a change of Canary would write the group anew,
+    # and with it end the alarms' silence
+    at_once = release.parameters["Runs"] == "container"
+    canary = "AllAtOnce" if at_once else kept.stack.parameters()["Canary"]
+    kept.stack.plan(release.template, release.parameters | {"Canary": canary}, account.role())
     # what rings is why one goes back
     with ignored(account, kept.stack, deploymentConfigName="CodeDeployDefault.LambdaAllAtOnce"):
         carry_out(account, kept.stack)

@@ -28,13 +28,13 @@ def run(account: Account, stack: Stack, options: Sequence[str], parameters: Sequ
 
 
 def way(account: Account, stack: Stack) -> list[str]:
-    """By the pipeline's bucket, and in a pipeline with its role, which may no more than it must."""
+    """By the pipeline's bucket, but for the pipeline's own stack."""
     pipeline = account.stack("pipeline")
     if stack.name == pipeline.name:
         return []
-    outputs = pipeline.outputs()
-    role = ["--role-arn", outputs["ExecutionRole"]] if os.environ.get("CI") else []
-    return ["--s3-bucket", outputs["Bucket"], "--s3-prefix", stack.name, *role]
+    role = account.role()
+    as_whom = ["--role-arn", role] if role else []
+    return ["--s3-bucket", pipeline.outputs()["Bucket"], "--s3-prefix", stack.name, *as_whom]
 
 
 def sam(account: Account, command: str, *options: str) -> None:

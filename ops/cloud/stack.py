@@ -35,18 +35,19 @@ class Stack:
             if "does not exist" in str(error):
                 return None
             raise
-        # a change set that was not executed yet, or never was
-        return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else str(found["StackStatus"])
+        return str(found["StackStatus"])
 
     def settled(self) -> bool:
         """Whether it is there, once nobody else changes it; a fault in it ends the program."""
         status = self.status()
+        if status == "REVIEW_IN_PROGRESS":
+            return False  # a change set that was not carried out yet, or never was
         if status and status.endswith("IN_PROGRESS"):
             say(f"{self.name} is in {status}: waiting until that is done")
             status = self.follow(self.newest(), list)
         if status and status not in SETTLED:
             fail(f"{self.name} is in {status}: {FIXES.get(status, 'see its events in the console')}")
-        return status is not None
+        return bool(status)
 
     def planned(self) -> tuple[str, list[dict[str, Any]]] | None:
         """The newest change set that waits, and what it changes; None where nothing would."""
@@ -76,7 +77,7 @@ class Stack:
         return self.follow(seen, also) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
     def follow(self, seen: str, also: Callable[[], list[str]]) -> str:
-        """Until nothing is in progress; the status."""
+        """Until nothing is in progress; the status, empty where the stack is gone."""
         while True:
             status = self.status() or ""  # before its last events, so that none is left untold
             for event in reversed(self.events(seen)):
@@ -84,7 +85,7 @@ class Stack:
                 say(f"  {event['ResourceStatus']:36} {event['LogicalResourceId']}")
             for line in also():
                 say(f"  {line}")
-            if status and not status.endswith("IN_PROGRESS"):
+            if not status.endswith("IN_PROGRESS"):
                 return status
             time.sleep(float(os.environ.get("SAM_CLI_POLL_DELAY") or 3))
 

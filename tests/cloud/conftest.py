@@ -9,6 +9,7 @@ import trustme
 from sqlalchemy.engine import URL
 
 from tests.cloud.emulated import ACCOUNT, CREDENTIALS, REGION, Cloud, emulated_cloud
+from tests.cloud.place import Place, empty_place
 from tests.stand_ins.rds import Rds, serving
 
 LINES = 100
@@ -56,6 +57,12 @@ def pytest_runtest_makereport(
         said = used.log.read_text(errors="replace").splitlines()[-LINES:]
         report.sections.append(("the emulated AWS", "\n".join(said)))
     return report
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
+    with empty_place(tmp_path_factory.mktemp("place"), certificates) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

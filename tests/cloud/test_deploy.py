@@ -4,9 +4,8 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,7 +13,7 @@ import pytest
 
 from ops import emulator
 from tests.cloud.emulated import CREDENTIALS, REGION, AwsError
-from tests.cloud.place import Place, empty_place
+from tests.cloud.place import Place
 from tests.cloud.test_rules import translated
 
 pytestmark = pytest.mark.cloud
@@ -67,12 +66,6 @@ def watched(place: Place) -> bool:
     }
     group = place.cloud.call("codedeploy", "get_deployment_group", **names)["deploymentGroupInfo"]
     return bool(group["alarmConfiguration"]["enabled"])
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
-    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
-        yield made
 
 
 @dataclass

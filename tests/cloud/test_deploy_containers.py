@@ -3,15 +3,14 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.cloud.doors import Door
-from tests.cloud.place import Place, empty_place
+from tests.cloud.place import Place
 
 pytestmark = pytest.mark.cloud
 
@@ -73,12 +72,6 @@ def weights(place: Place) -> list[int]:
 def tasks(place: Place, service: str) -> list[str]:
     listed = place.cloud.call("ecs", "list_tasks", cluster=service.split("/")[1], desiredStatus="RUNNING")
     return list(listed["taskArns"])
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
-    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
-        yield made
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def calls(cloud: Cloud, stack: str) -> list[Any]:
             found.append(json.loads(message["Body"]))
             cloud.call("sqs", "delete_message", QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return found
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Empty, where it has just ended."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def serving(cloud: Cloud, stack: str) -> Any:
@@ -215,7 +223,9 @@ def test_the_projects_own_container_which_ends_with_the_emulator(server: URL, ce
         address = cloud.outputs("real")["Address"].replace("http:", "https:")
         trusted = ssl.create_default_context(cafile=certificates / "ca.pem")
         assert httpx2.get(f"{address}/ready", verify=trusted).status_code == 503  # there is no schema
-        [task] = [one for one in psutil.process_iter() if "app.entrypoints.container" in one.cmdline()[5:6]]
+        # of this test's own, as another may run beside it
+        children = psutil.Process().children(recursive=True)
+        [task] = [one for one in children if "app.entrypoints.container" in command_of(one)[5:6]]
         emulator = task.parent()
         assert emulator
         emulator.kill()

@@ -4,14 +4,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.cloud.place import Place, empty_place
+from tests.cloud.place import Place
 
 pytestmark = pytest.mark.cloud
 
@@ -48,12 +47,6 @@ def stopped_at(place: Place, stage: str) -> Stopped:
             said += line
     assert reached, said
     return Stopped(running.returncode, said)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Place]:
-    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

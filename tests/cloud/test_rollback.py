@@ -3,14 +3,14 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.cloud.place import Place, empty_place
+from tests.cloud.place import Place
 
 pytestmark = pytest.mark.cloud
 
@@ -33,12 +33,6 @@ def run(place: Place, *command: str, **variables: str) -> Seen:
     with httpx2.Client(base_url=place.cloud.outputs(place.stack)["ApiUrl"], timeout=60) as client:
         version, ready = client.get("/version").json(), client.get("/ready").status_code
     return Seen(done, commit, version, ready, str(place.cloud.stack(place.stack)["StackStatus"]))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, certificates: Any) -> Iterator[Place]:
-    with empty_place(tmp_path_factory.mktemp("place"), certificates) as made:
-        yield made
 
 
 @dataclass
@@ -111,6 +105,7 @@ def test_an_alarm_that_rings_does_not_hinder_it(story: Story) -> None:
 def test_back_is_without_a_build_and_leaves_the_schema(story: Story, place: Place) -> None:
     assert story.back.done.returncode == 0, story.back.done.stdout + story.back.done.stderr
     assert "building" not in story.back.done.stdout
+    assert re.search("^  Functions: 100 % to version [0-9]+$", story.back.done.stdout, re.MULTILINE)
     assert story.back.answered["commit"] == story.first.commit
     assert story.back.ready == 200
     assert place.query("SELECT 1 FROM schema_revisions WHERE revision = 'aaaaaaaaaaaa'") == [(1,)]
@@ -131,6 +126,14 @@ def test_no_way_back_past_what_was_taken_away(story: Story) -> None:
     assert story.refused.done.returncode != 0
     assert "misses what bbbbbbbbbbbb took away from the schema" in line_of(story.refused)
     assert story.refused.answered == story.contracted.answered
+
+
+def test_smoke_calls_what_anybody_may(story: Story, place: Place) -> None:
+    program = (".venv/bin/python", "-m", "ops", "smoke")
+    done = place.run(*program, place.cloud.outputs(place.stack)["ApiUrl"], PYTHONPATH="src")
+    assert (done.returncode, done.stdout.count("  ok  ")) == (0, 4), done.stdout
+    silent = place.run(*program, "http://localhost:1", PYTHONPATH="src")
+    assert silent.stderr.startswith("slipway: http://localhost:1 does not answer: ")
 
 
 def test_what_is_kept_is_told_by_its_id(story: Story, place: Place) -> None:

@@ -4,7 +4,6 @@ After CodeDeploy's "AppSpec 'hooks' section" (for an AWS Lambda deployment). All
 whatever the deployment configuration says.
 """
 
-import json
 import logging
 import os
 import secrets
@@ -13,12 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 from ministack.services import cloudwatch, iam
 
+from tests.stand_ins.invocation import invoke
 from tests.stand_ins.recorded import Made, Properties
 
 HOOK_SECONDS = float(os.environ.get("STAND_IN_HOOK_SECONDS", "60"))  # an hour on AWS
@@ -98,7 +95,7 @@ class Deployment:
             return
         refuse_without_permission(self.settings.get("ServiceRoleArn", ""), event.hook)
         event.status = "InProgress"
-        threading.Thread(target=invoke, args=(self.id, event), daemon=True).start()
+        threading.Thread(target=call, args=(self.id, event), daemon=True).start()
         if not event.answered.wait(HOOK_SECONDS):
             event.status = "Failed"
             raise ValueError(f"{event.hook} gave no status for {event.name} within {HOOK_SECONDS:g} s")
@@ -106,19 +103,13 @@ class Deployment:
             raise ValueError(f"{event.hook} answered {event.status} for {event.name}")
 
 
-def invoke(deployment: str, event: Event) -> None:
-    """Through the emulator's own door. Not seen on AWS: a hook that raises; here it has not answered."""
-    port, key, region = (os.environ[name] for name in ("GATEWAY_PORT", "AWS_ACCESS_KEY_ID", "AWS_REGION"))
-    url = f"http://127.0.0.1:{port}/2015-03-31/functions/{quote(event.hook, safe='')}/invocations"
-    scope = f"{key}/20260101/{region}/lambda/aws4_request"
-    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+def call(deployment: str, event: Event) -> None:
+    """Not seen on AWS: a hook that raises; here it has not answered."""
     payload = {"DeploymentId": deployment, "LifecycleEventHookExecutionId": event.id}
-    try:
-        with urlopen(Request(url, json.dumps(payload).encode(), signed)) as response:
-            failed = response.headers.get("X-Amz-Function-Error")
-            logger.info("hook %s: %s %s", event.hook, failed or "returned", response.read())
-    except HTTPError as error:
-        event.answer(f"HTTP {error.code}")
+    said = invoke(event.hook, payload)
+    logger.info("hook %s: %s", event.hook, said)
+    if isinstance(said, dict) and str(said.get("error")).startswith("HTTP "):
+        event.answer(said["error"])
 
 
 def refuse_without_permission(role_arn: str, hook: str) -> None:

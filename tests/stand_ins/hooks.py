@@ -5,16 +5,12 @@ that is not done are PAUSE s at most, and not its callBackDelay.
 """
 
 import json
-import os
 import time
-from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 from ministack.services import iam
 
 from tests.stand_ins.deployment import HOOK_SECONDS
+from tests.stand_ins.invocation import invoke
 from tests.stand_ins.recorded import Properties
 
 PAUSE = 0.3
@@ -47,20 +43,6 @@ def run_hook(hook: Properties, event: Properties) -> None:
         time.sleep(min(PAUSE, float(answer.get("callBackDelay", 30))))
     if limit.get("Action") != "CONTINUE":
         raise ValueError(f"{failed}: {function} was not done in time at {event['lifecycleStage']}")
-
-
-def invoke(function: str, event: Properties) -> Any:
-    """Through the emulator's own door. An error that it raised has no hookStatus either."""
-    port, key, region = (os.environ[name] for name in ("GATEWAY_PORT", "AWS_ACCESS_KEY_ID", "AWS_REGION"))
-    url = f"http://127.0.0.1:{port}/2015-03-31/functions/{quote(function, safe='')}/invocations"
-    scope = f"{key}/20260101/{region}/lambda/aws4_request"
-    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
-    try:
-        with urlopen(Request(url, json.dumps(event).encode(), signed)) as response:
-            said = json.loads(response.read() or b"null")
-            return {"error": said} if response.headers.get("X-Amz-Function-Error") else said
-    except HTTPError as error:
-        return {"error": f"HTTP {error.code}"}
 
 
 def refuse_without_permission(role_arn: str, action: str) -> None:
