@@ -25,7 +25,7 @@ up: .venv/.ready ## the container on a PostgreSQL 17, in Docker Compose, on port
 down: .venv/.ready ## stop it, and keep its data
 	@$(OPS) down
 
-logs: .venv/.ready ## what it says, as it comes
+logs: .venv/.ready ## what it says, as it comes; ENV=.. OF=api, task or migrate, FOLLOW=yes: in AWS
 	@$(OPS) logs
 
 sam-local: .venv/.ready ## `sam local start-api` on port 3000, on the database of `make up`
@@ -41,13 +41,13 @@ demo: .venv/.ready ## 14 calls against any base URL: URL=.. EMAIL=.. PASSWORD=..
 psql: .venv/.ready ## open the database
 	@$(OPS) psql
 
-migrate: .venv/.ready ## bring the database to the newest revision
+migrate: .venv/.ready ## bring the database to the newest revision (ENV=..: in AWS; DO=current, DO=history)
 	@$(OPS) migrate
 
-plan: .venv/.ready ## the SQL that `make migrate` would run, and what is dangerous in it
+plan: .venv/.ready ## the SQL that `make migrate` would run, and what is dangerous in it (ENV=..)
 	@$(OPS) plan
 
-downgrade: .venv/.ready ## back to a revision, after asking: TO=-1
+downgrade: .venv/.ready ## back to a revision, after asking: TO=-1 (ENV=..)
 	@$(OPS) downgrade
 
 seed: .venv/.ready ## the first administrator: EMAIL=.. PASSWORD=..
@@ -77,11 +77,8 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 	@$(RUN) -m ops hazards
 	@$(RUN) -m pytest --quiet tests/migrations
 
-bench: .venv/.ready ## cold starts and warm calls beside two peers, in turns (PAIRS=9)
-	@$(RUN) -m bench
-
-drill-locks: .venv/.ready ## what the users of a table notice of a migration (ROWS=1000000 READ=10)
-	@$(RUN) -m bench.drill_locks
+bench: .venv/.ready ## cold starts and warm calls beside two peers (PAIRS=9); OF=locks: what a migration's neighbours notice
+	@$(RUN) -m bench$(OF:%=.drill_%)
 
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size
@@ -99,6 +96,15 @@ rollback: .venv/.ready ## back to ENV's release before this one, or to TO=.., wi
 url: .venv/.ready ## where ENV's release answers
 	@$(OPS) url
 
+preview: .venv/.ready ## one more release beside ENV's, with its own database: NAME=x; DOWN=yes deletes it
+	@$(OPS) preview
+
+destroy: .venv/.ready ## delete ENV's release and previews, after asking; DATA=yes: database and network, too
+	@$(OPS) destroy
+
+doctor: .venv/.ready ## what could keep a deployment of ENV from going well, each with what mends it
+	@$(OPS) doctor
+
 # what `sam build` calls, once for each function of template.yaml
 build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction: .venv/.ready
 	@$(OPS) build
@@ -113,4 +119,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench drill-locks size build deploy rollback url build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench size build deploy rollback url preview destroy doctor build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock

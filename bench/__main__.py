@@ -71,7 +71,7 @@ def database() -> Iterator[dict[str, Any]]:
         }
         settings = load_settings()
         engine = make_engine(settings.url)
-        migrations.upgrade()
+        migrations.upgrade(migrations.ask_directly())
         with Session(engine) as session, session.begin():
             seed_administrator(session, *ADMIN)
             session.add_all(User(email=f"{n}@example.com", name="Ada", password_hash="") for n in range(200))

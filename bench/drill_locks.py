@@ -1,4 +1,4 @@
-"""`make drill-locks`: what the users of a table notice of a migration, the careful way and the careless one.
+"""`make bench OF=locks`: what users of a table notice of a migration, the careful way and the careless one.
 
 The careful way is the migration function's; the careless is the same change by one plain statement.
 Writes bench/locks.json: the longest query in milliseconds.
@@ -90,7 +90,10 @@ def main() -> None:
             measures.append(row | {"ratio": round(careful / careless, 3)})
     say(f"\nThe careful way waits {Limits().lock:g} s for a lock, then lets others through and tries again.")
     made = {"date": datetime.now(UTC).date().isoformat(), "commit": commit()}
-    written = made | {"command": f"make drill-locks ROWS={ROWS} READ={READ_SECONDS:g}", "measures": measures}
+    written = made | {
+        "command": f"make bench OF=locks ROWS={ROWS} READ={READ_SECONDS:g}",
+        "measures": measures,
+    }
     (ROOT / "bench/locks.json").write_text(json.dumps(written, indent=2) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,3 +147,38 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # the server, once it runs, handles SIGTERM itself
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def psql() -> None:
+    """Opens the database."""
+    environment.load()
+    with database():
+        url = load_settings().url
+        program = postgres.binaries("18") / "psql"
+        # psql itself answers Ctrl-C; a handler, unlike SIG_IGN, does not pass on to it
+        signal.signal(signal.SIGINT, lambda *_: None)
+        # the password by environment: an argument can be read by everyone on this machine
+        secret = os.environ | {"PGPASSWORD": url.password or ""}
+        command = [str(program), postgres.libpq(url.set(password=None))]
+        sys.exit(subprocess.run(command, env=secret, check=False).returncode)
+
+
+def reset() -> None:
+    """Forgets the embedded database, after asking."""
+    environment.read_file()
+    if environment.has_database():
+        fail("a database is set by DATABASE_URL or DB_HOST; this forgets only the embedded one")
+    server = postgres.development()
+    if not server.data.exists():
+        fail("there is no embedded database; `make dev` makes one")
+    with server.data.with_suffix(".users").open("w") as users:
+        if not postgres.lock_alone(users):
+            fail("the embedded database is in use; stop `make dev` first")
+        if not sys.stdin.isatty() and not os.environ.get("YES"):
+            fail("nobody is there to ask; say so with YES=yes")
+        asked = f"This forgets every row in {postgres.shown(server.data)}. Type yes to go on: "
+        if not os.environ.get("YES") and input(asked) != "yes":
+            fail("nothing was changed")
+        server.stop()
+        shutil.rmtree(server.data)
+    say("Forgotten; `make dev` starts anew.")

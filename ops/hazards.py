@@ -197,8 +197,9 @@ def unexplained(scripts: Scripts, revision: Revision) -> list[str]:
     return lines + [f"{rule}: is not in it; delete the reason" for rule in sorted(idle)]
 
 
-def check(scripts: Scripts) -> None:
+def check(scripts: Scripts | None = None) -> None:
     """Ends the program where a revision is dangerous and does not say why that is well."""
+    scripts = scripts or Scripts()
     bad = [
         f"  {revision.id} {scripts.titles()[revision.id]}\n    {line}"
         for revision in scripts.known

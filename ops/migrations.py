@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -17,19 +19,48 @@ from app.foundation.schema import HISTORY
 from app.foundation.settings import load_settings
 from app.migration.actions import Answer, Call, act
 from app.migration.scripts import Scripts
-from ops import hazards
+from ops import environment, hazards
+from ops.cloud.schema import of_release
+from ops.dev import database
 from ops.environment import ROOT
 from ops.terminal import fail, say
 
+Ask = Callable[..., Answer]  # an action, and its fields
 
-def ask(action: str, **fields: Any) -> Answer:
-    """The answer to an action; a line for each step. Raises Refused."""
+
+@contextmanager
+def asking(*, back: bool = False) -> Iterator[Ask]:
+    """The database that is set or embedded; with ENV its release's, through the migration function."""
+    if os.environ.get("ENV"):
+        with of_release(back=back) as ask:
+            yield ask
+        return
+    environment.load()
+    with database():
+        yield ask_directly()
+
+
+def ask_directly() -> Ask:
+    """Of the database that the settings name; a line for each step. Raises Refused."""
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("app.migration").setLevel(logging.INFO)
-    return act(Call(load_settings(), invoker=getpass.getuser()), {"action": action} | fields)
+    call = Call(load_settings(), invoker=getpass.getuser())
+    return lambda action, **fields: act(call, {"action": action} | fields)
 
 
-def upgrade() -> None:
+def migrate() -> None:
+    """To the newest revision; with DO=current or DO=history it only looks."""
+    do = os.environ.get("DO") or "upgrade"
+    if do not in {"upgrade", "current", "history"}:
+        fail(f"DO={do} is not known: DO=current or DO=history, or none")
+    with asking() as ask:
+        if do == "upgrade":
+            upgrade(ask)
+        else:
+            say(json.dumps(ask(do), indent=2))
+
+
+def upgrade(ask: Ask) -> None:
     answer = ask("upgrade")
     if answer["held"]:
         say(f"Held until older releases are out of service: {', '.join(answer['held'])}")
@@ -37,30 +68,54 @@ def upgrade() -> None:
 
 
 def plan() -> None:
-    """The SQL of each pending revision, and what is dangerous in it."""
-    answer, scripts = ask("plan"), Scripts(load_settings().migrations_dir)
-    pending = answer["plan"]
-    if answer["verdict"] == "diverged":
-        fail(f"the database is at revision {answer['to']}, which is not on this code's line")
-    known = {revision.id: revision for revision in scripts.known}
-    for each in pending:
-        say(f"-- {each['id']} {scripts.titles()[each['id']]} ({each['phase']})\n{each['sql']}")
-        hazards.show(scripts, known[each["id"]])
-        say("")
-    if not pending:
-        say("Nothing is pending.")
+    """The SQL of each pending revision, and what is dangerous in it, as far as this checkout knows it."""
+    with asking() as ask:
+        answer, scripts = ask("plan"), Scripts()
+        if answer["verdict"] == "diverged":
+            fail(f"the database is at revision {answer['to']}, which is not on this code's line")
+        titles = {one["id"]: one["title"] for one in ask("history")["revisions"]}
+        known = {revision.id: revision for revision in scripts.known}
+        for each in answer["plan"]:
+            say(f"-- {each['id']} {titles[each['id']]} ({each['phase']})\n{each['sql']}")
+            if each["id"] in known:
+                hazards.show(scripts, known[each["id"]])
+            say("")
+        if not answer["plan"]:
+            say("Nothing is pending.")
 
 
-def downgrade(to: str) -> None:
-    """After asking: it may drop data."""
-    found = ask("history")
-    parents = {revision["id"]: revision["parent"] or "base" for revision in found["revisions"]}
-    target = parents.get(found["to"], to) if to == "-1" else to
-    asked = f"This takes back every revision after {target}, with what only they hold. Type yes to go on: "
-    if not os.environ.get("YES") and (not sys.stdin.isatty() or input(asked) != "yes"):
-        fail("nothing was changed; YES=yes answers for you")
-    answer = ask("downgrade", to=to, confirm=target, lose_data=True)
-    say(f"The database is at revision {answer['to'] or 'base'}.")
+def downgrade() -> None:
+    """To TO, after asking: it may drop data."""
+    to = os.environ.get("TO") or fail("where to? make downgrade TO=-1, or TO=<revision>")
+    with asking(back=True) as ask:
+        found = ask("history")
+        parents = {revision["id"]: revision["parent"] or "base" for revision in found["revisions"]}
+        target = parents.get(found["to"], to) if to == "-1" else to
+        asked = f"This takes back every revision after {target}, with what only they hold"
+        if not os.environ.get("YES") and not (
+            sys.stdin.isatty() and input(f"{asked}. Type yes to go on: ") == "yes"
+        ):
+            fail("nothing was changed; YES=yes answers for you")
+        answer = ask("downgrade", to=to, confirm=target, lose_data=True)
+        say(f"The database is at revision {answer['to'] or 'base'}.")
+
+
+def seed() -> None:
+    """The first administrator: EMAIL, PASSWORD."""
+    with asking() as ask:
+        answer = ask("seed", email=os.environ.get("EMAIL"), password=os.environ.get("PASSWORD"))
+        say("The administrator is made." if answer["seeded"] else "There is an administrator already.")
+
+
+def revision() -> None:
+    """Of what changed in the models; m is its message."""
+    message = os.environ.get("m", "").strip()  # noqa: SIM112
+    if not message:
+        fail('what changes? make revision m="add age to users"')
+    environment.load()
+    with database() as (engine, _):
+        upgrade(ask_directly())
+        say(f"Read it, then run `make migrate`: {new_revision(engine, message)}")
 
 
 def config(connection: Connection | None = None) -> Config:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from app import NAME
@@ -14,7 +15,11 @@ def say(text: str) -> None:
 
 
 def tell(found: Mapping[str, str]) -> None:
-    """What it all came to, by names."""
+    """What it all came to, by names; in GitHub's summary, too."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        rows = "".join(f"| {name} | {value} |\n" for name, value in found.items())
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"| | |\n|---|---|\n{rows}\n")
     if os.environ.get("JSON"):
         print(json.dumps({"result": dict(found)}), flush=True)
         return

@@ -31,7 +31,7 @@ def test_two_pairs(checkout: Checkout) -> None:
 
 def test_the_careful_way_is_measured_beside_the_careless_one(checkout: Checkout) -> None:
     """A read of four seconds stalls a careless migration's bystanders until it ends, and no other's."""
-    done = checkout.make("drill-locks", "ROWS=1000", "READ=4")
+    done = checkout.make("bench", "OF=locks", "ROWS=1000", "READ=4")
     assert done.returncode == 0, done.stderr
     measures = json.loads((checkout.folder / "bench/locks.json").read_text())["measures"]
     assert all(row["name"] in done.stdout and row["careful"] > 0 for row in measures)

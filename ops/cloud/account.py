@@ -29,16 +29,34 @@ class Account:
         name = "-".join(filter(None, [NAME, self.environment, part]))
         return Stack(name, boto3.client("cloudformation", region_name=self.region))
 
-    def role(self) -> str | None:
+    def there(self) -> Stack:
+        """The release, in whatever state; where there is none, the program ends."""
+        stack = self.stack()
+        if stack.status() in {None, "REVIEW_IN_PROGRESS"}:
+            fail(f"{stack.name} is not there: make deploy ENV={self.environment}")
+        return stack
+
+    def stacks(self) -> set[str]:
+        """The names of all that are there."""
+        pages = self.stack().client.get_paginator("describe_stacks").paginate()
+        return {found["StackName"] for page in pages for found in page["Stacks"]}
+
+    def role(self) -> dict[str, str]:
         """What CloudFormation does it as: in a pipeline as a role that may no more than it must."""
-        return self.stack("pipeline").outputs()["ExecutionRole"] if os.environ.get("CI") else None
+        if not os.environ.get("CI"):
+            return {}
+        return {"RoleARN": self.stack("pipeline").outputs()["ExecutionRole"]}
+
+
+def named() -> str:
+    if (environment := os.environ.get("ENV") or "") not in ENVIRONMENTS:
+        fail(f"which environment? ENV={' or ENV='.join(ENVIRONMENTS)}")
+    return environment
 
 
 def chosen() -> Account:
     """By ENV, and by whoever is signed in. A fault ends the program."""
-    environment = os.environ.get("ENV") or ""
-    if environment not in ENVIRONMENTS:
-        fail(f"which environment? ENV={' or ENV='.join(ENVIRONMENTS)}")
+    environment = named()
     try:
         region = os.environ.get("AWS_REGION") or boto3.Session().region_name
         if not region:

@@ -24,8 +24,9 @@ def check(account: Account, parameters: Mapping[str, str]) -> None:
 
     One version of the function is counted; idle environments of the one before keep theirs for a while.
     """
-    stack = account.stack("database")
-    name = class_of(account, stack.outputs()["Server"])
+    stack, rds = account.stack("database"), boto3.client("rds", region_name=account.region)
+    [server] = rds.describe_db_instances(DBInstanceIdentifier=stack.outputs()["Server"])["DBInstances"]
+    name = str(server["DBInstanceClass"])
     memory = memory_of(account, name)
     if memory is None:
         say(f"Connections: not checked, as EC2 does not know the memory of {name}")
@@ -82,12 +83,6 @@ def workers() -> int:
     """As the task definition says, or else the application."""
     found = re.search(r"\bWORKERS\W+(?:Value\W+)?(\d+)", TEMPLATE.read_text())
     return int(found[1] if found else Settings.model_fields["workers"].default)
-
-
-def class_of(account: Account, server: str) -> str:
-    rds = boto3.client("rds", region_name=account.region)
-    [found] = rds.describe_db_instances(DBInstanceIdentifier=server)["DBInstances"]
-    return str(found["DBInstanceClass"])
 
 
 def memory_of(account: Account, name: str) -> int | None:

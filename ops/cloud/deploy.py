@@ -8,13 +8,15 @@ from contextlib import nullcontext
 
 from app import NAME
 from app.foundation.invoke import NoAnswer, invoke
+from ops.build import size_of
 from ops.cloud import budget, image
 from ops.cloud.account import Account, signed_in
 from ops.cloud.alarms import ignored
+from ops.cloud.change import agree
 from ops.cloud.releases import back, shelf
 from ops.cloud.sam import run, sam
 from ops.cloud.smoke import look, use
-from ops.cloud.stack import Stack
+from ops.cloud.stack import NEVER, Stack
 from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
 from ops.terminal import say, tell
@@ -35,7 +37,7 @@ def deploy() -> None:
 def make(account: Account, part: str, parameters: Sequence[str]) -> str:
     """Where it is missing; the stack's name."""
     stack = account.stack(part)
-    if stack.settled():
+    if present(account, stack):
         say(f"{stack.name}: there")
         return stack.name
     say(f"{stack.name}: making it{' (about ten minutes)' if part == 'database' else ''}")
@@ -43,20 +45,23 @@ def make(account: Account, part: str, parameters: Sequence[str]) -> str:
     return stack.name
 
 
+def present(account: Account, stack: Stack) -> bool:
+    """Whether it is there; what is left of one that never was goes first, where that is agreed to."""
+    if (status := stack.status()) in NEVER:
+        agree(f"{stack.name} is in {status}: it never was there, and has to be deleted first")
+        stack.delete({} if stack.name.endswith("-pipeline") else account.role())
+    return stack.settled()
+
+
 def release(account: Account) -> None:
     stack = account.stack()
-    before = shelf(account).current() if stack.settled() else ""
+    before = shelf(account).current() if present(account, stack) else ""
     ungated = not stack.resource("ApiFunctionAliaslive")
-    given, parameters = parameters_of(account)
-    budget.check(account, parameters)
-    say(f"{stack.name}: building")
-    sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}")
-    made = built()
+    made, given, parameters = building(account, stack)
     if parameters["Runs"] != "lambda":
         repository = account.stack("pipeline").outputs()["Repository"]
         image.push(account, repository, made, parameters["Architecture"])
     ignoring = os.environ.get("ALARMS") == "ignore" and before
-    say(f"{stack.name}: release {made}")
     try:
         with ignored(account, stack) if ignoring else nullcontext():
             run(account, stack, [], given)
@@ -75,7 +80,27 @@ def release(account: Account) -> None:
     shelf(account).keep()
     if password:
         use(account, "", password)
-    tell({"Release": made, **stack.outputs()})
+    tell(told(account, stack, made, parameters["Architecture"]))
+
+
+def building(account: Account, stack: Stack) -> tuple[str, list[str], dict[str, str]]:
+    """The ReleaseId of what it built, and the release's parameters: as SAM takes them, and by their names."""
+    given, parameters = parameters_of(account.environment)
+    budget.check(account, parameters)
+    say(f"{stack.name}: building")
+    sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}")
+    made = (ROOT / "dist" / "release.yaml").read_text().removeprefix("ReleaseId:").strip()
+    say(f"{stack.name}: release {made}")
+    return made, given, parameters
+
+
+def told(account: Account, stack: Stack, made: str, architecture: str) -> dict[str, str]:
+    outputs = stack.outputs()
+    found = invoke(f"{outputs['MigrationFunctionName']}:live", {"action": "history"}, account.region)
+    moved = [one for run in found["runs"] if made.endswith(run["commit"]) for one in run["applied"]]
+    schema = f"{found['verdict']}, at {found['to']}; applied: {', '.join(moved) or 'nothing'}"
+    built = ROOT / "dist" / f"lambda-{architecture}"
+    return {"Release": made, "Artifact": f"{size_of(built):.1f} MB unzipped", "Schema": schema} | outputs
 
 
 def took_over(account: Account, stack: Stack) -> None:
@@ -96,18 +121,13 @@ def begin(account: Account, stack: Stack, *, ungated: bool) -> str | None:
     return administrator(account, function)
 
 
-def parameters_of(account: Account) -> tuple[list[str], dict[str, str]]:
+def parameters_of(environment: str) -> tuple[list[str], dict[str, str]]:
     """samconfig.toml's, with ARCH; as they are handed to SAM, and by their names."""
-    known = tomllib.loads((ROOT / "samconfig.toml").read_text())[account.environment]["deploy"]["parameters"]
+    known = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
     own = [f"Architecture={os.environ['ARCH']}"] if os.environ.get("ARCH") else []
     given = [*known["parameter_overrides"], *own]
     pairs = (pair.partition("=") for pair in given if not pair.startswith("file:"))
     return given, {name: value.strip('"') for name, _, value in pairs}
-
-
-def built() -> str:
-    """The ReleaseId of the last build."""
-    return (ROOT / "dist" / "release.yaml").read_text().removeprefix("ReleaseId:").strip()
 
 
 def administrator(account: Account, function: str) -> str | None:

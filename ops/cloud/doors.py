@@ -53,9 +53,6 @@ def address(account: Account, service: str) -> str:
 def tell() -> None:
     """`make url ENV=..`: one a line, and the name that leads to the first."""
     with signed_in() as account:
-        stack = account.stack()
-        if not stack.settled():
-            fail(f"{stack.name} is not there: make deploy ENV={account.environment}")
-        name = stack.outputs().get("DomainUrl")
+        name = account.there().outputs().get("DomainUrl")
         for url in [*([name] if name else []), *(door.url for door in doors(account))]:
             say(url)

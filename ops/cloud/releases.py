@@ -23,10 +23,6 @@ class Release:
     parameters: dict[str, str]
     template: str  # its address
 
-    @property
-    def commit(self) -> str:
-        return self.id.rpartition("-")[2]
-
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -57,11 +53,14 @@ class Shelf:
 
     def before(self, release: str) -> Release | None:
         """The newest that is older."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(""))
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        ids = sorted(key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json"))
+        names = [key.rpartition("/")[2] for key in self.listed()]
+        ids = sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
         older = [one for one in ids if one < release]
         return self.find(older[-1]) if older else None
+
+    def listed(self) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(""))
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def find(self, release: str) -> Release:
         try:
@@ -71,16 +70,15 @@ class Shelf:
         return Release(**json.loads(found["Body"].read()))
 
 
-def shelf(account: Account, part: str = "") -> Shelf:
+def shelf(account: Account) -> Shelf:
     bucket = account.stack("pipeline").outputs()["Bucket"]
-    return Shelf(account, account.stack(part), bucket, boto3.client("s3", region_name=account.region))
+    return Shelf(account, account.stack(), bucket, boto3.client("s3", region_name=account.region))
 
 
-def back(account: Account, part: str = "", to: str = "") -> None:
+def back(account: Account, to: str = "") -> None:
     """To the release before this one, or the one that is named: the code of both doors, and no schema."""
-    kept = shelf(account, part)
-    if not kept.stack.settled():
-        fail(f"{kept.stack.name} is not there")
+    account.there().settled()
+    kept = shelf(account)
     now = kept.current()
     if not (release := kept.find(to) if to else kept.before(now)):
         fail(f"before {now} no release of {kept.stack.name} is kept")
@@ -94,7 +92,7 @@ def back(account: Account, part: str = "", to: str = "") -> None:
     # what rings is why one goes back
     with ignored(account, kept.stack, deploymentConfigName="CodeDeployDefault.LambdaAllAtOnce"):
         carry_out(account, kept.stack)
-    look(account, part, release.commit)
+    look(account, "", release.id.rpartition("-")[2])
     say(f"{kept.stack.name}: release {release.id} has the traffic; the schema is as it was")
 
 

@@ -32,15 +32,13 @@ def way(account: Account, stack: Stack) -> list[str]:
     pipeline = account.stack("pipeline")
     if stack.name == pipeline.name:
         return []
-    role = account.role()
-    as_whom = ["--role-arn", role] if role else []
+    as_whom = [f"--role-arn={arn}" for arn in account.role().values()]
     return ["--s3-bucket", pipeline.outputs()["Bucket"], "--s3-prefix", stack.name, *as_whom]
 
 
 def sam(account: Account, command: str, *options: str) -> None:
     """A failure ends the program."""
-    program = str(environment_of("sam") / "bin" / "sam")
-    words = [program, command, *options, "--region", account.region]
+    words = [program(), command, *options, "--region", account.region]
     with subprocess.Popen(
         words,
         cwd=ROOT,
@@ -53,6 +51,10 @@ def sam(account: Account, command: str, *options: str) -> None:
     if running.returncode:
         sys.stderr.writelines(said[-40:])
         fail(f"sam {command} failed: see the lines above")
+
+
+def program() -> str:
+    return str(environment_of("sam") / "bin" / "sam")
 
 
 def told(lines: Iterable[str]) -> Iterable[str]:

@@ -14,10 +14,10 @@ from ops.terminal import fail, say
 
 # what a stack may be in for another deployment to begin
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+# it was never whole, and can only be deleted
+NEVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 # what ends the other states
 FIXES = {
-    "ROLLBACK_COMPLETE": "it was never there; delete it (sam delete), and deploy again",
-    "CREATE_FAILED": "it was never there; delete it (sam delete), and deploy again",
     "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback, once what hinders it is mended",
 }
 
@@ -37,17 +37,22 @@ class Stack:
             raise
         return str(found["StackStatus"])
 
-    def settled(self) -> bool:
-        """Whether it is there, once nobody else changes it; a fault in it ends the program."""
-        status = self.status()
-        if status == "REVIEW_IN_PROGRESS":
-            return False  # a change set that was not carried out yet, or never was
-        if status and status.endswith("IN_PROGRESS"):
+    def rested(self) -> str:
+        """The status once nobody changes it; empty where there is none."""
+        status = self.status() or ""
+        if status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             say(f"{self.name} is in {status}: waiting until that is done")
             status = self.follow(self.newest(), list)
-        if status and status not in SETTLED:
+        return status
+
+    def settled(self) -> bool:
+        """Whether it is there, once nobody else changes it; a fault in it ends the program."""
+        status = self.rested()
+        if status in {"", "REVIEW_IN_PROGRESS"}:
+            return False  # the latter has a change set that was not carried out yet, or never was
+        if status not in SETTLED:
             fail(f"{self.name} is in {status}: {FIXES.get(status, 'see its events in the console')}")
-        return bool(status)
+        return True
 
     def planned(self) -> tuple[str, list[dict[str, Any]]] | None:
         """The newest change set that waits, and what it changes; None where nothing would."""
@@ -60,13 +65,12 @@ class Stack:
         pages = paginator.paginate(StackName=self.name, ChangeSetName=name)
         return name, [change["ResourceChange"] for page in pages for change in page["Changes"]]
 
-    def plan(self, template: str, parameters: Mapping[str, str], role: str | None) -> None:
+    def plan(self, template: str, parameters: Mapping[str, str], role: Mapping[str, str]) -> None:
         """A change set of a template that is kept somewhere."""
         name = f"back-{int(time.time())}"
         given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         what = {"TemplateURL": template, "Parameters": given, "Capabilities": ["CAPABILITY_IAM"]}
-        as_whom = {"RoleARN": role} if role else {}
-        self.client.create_change_set(StackName=self.name, ChangeSetName=name, **what, **as_whom)
+        self.client.create_change_set(StackName=self.name, ChangeSetName=name, **what, **role)
         waiting = self.client.get_waiter("change_set_create_complete")
         waiting.wait(StackName=self.name, ChangeSetName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
 
@@ -88,6 +92,19 @@ class Stack:
             if not status.endswith("IN_PROGRESS"):
                 return status
             time.sleep(float(os.environ.get("SAM_CLI_POLL_DELAY") or 3))
+
+    def delete(self, role: Mapping[str, str]) -> bool:
+        """To its end; whether there was one. One that stays ends the program with the reason."""
+        if not self.rested():
+            say(f"{self.name}: not there")
+            return False
+        say(f"{self.name}: deleting it")
+        before = self.newest()
+        self.client.delete_stack(StackName=self.name, **role)
+        if self.follow(before, list):
+            fail(f"{self.name} was not deleted: {self.reason(before)}")
+        say(f"{self.name}: deleted")
+        return True
 
     def newest(self) -> str:
         """The id of the last event."""

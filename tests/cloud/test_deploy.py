@@ -323,9 +323,13 @@ def test_what_is_missing_is_said_in_one_line(place: Place, variables: dict[str, 
     assert done.stderr.startswith(line), done.stderr
 
 
-def test_a_stack_that_never_was_says_what_to_do(place: Place) -> None:
+def test_a_stack_that_never_was_is_deleted_where_that_is_agreed_to(place: Place) -> None:
     broken = "Resources: {Stream: {Type: AWS::Logs::LogStream, Properties: {}}}"
     assert place.cloud.apply(broken, "slipway-dev-network") == "ROLLBACK_COMPLETE"
     done = place.run("make", "-s", "deploy", ENV="dev")
-    said = "slipway: slipway-dev-network is in ROLLBACK_COMPLETE: it was never there; delete it (sam delete),"
-    assert done.stderr.startswith(said), done.stderr
+    said = "slipway-dev-network is in ROLLBACK_COMPLETE: it never was there, and has to be deleted first"
+    assert done.stderr.startswith(f"slipway: {said}; AGREE=yes agrees to it"), done.stderr
+    # goes on, as far as to a processor that there is none of
+    done = place.run("make", "-s", "deploy", ENV="dev", AGREE="yes", ARCH="none")
+    assert "slipway-dev-network: deleted" in done.stdout, done.stdout + done.stderr
+    assert place.cloud.stack("slipway-dev-network")["StackStatus"] == "CREATE_COMPLETE"

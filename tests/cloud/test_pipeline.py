@@ -1,8 +1,8 @@
 """What the pipelines may do in an account: no more than a deployment needs, and all of that."""
 
+import fnmatch
 import json
 import re
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -178,9 +178,9 @@ def allowed(own: list[dict[str, Any]], action: str, arn: str, context: dict[str,
 
 def concerns(statement: dict[str, Any], action: str, arn: str) -> bool:
     among = listed(statement.get("NotAction") or statement["Action"])
-    named = any(fnmatchcase(action.lower(), one.lower()) for one in among)
+    named = any(fnmatch.fnmatchcase(action.lower(), one.lower()) for one in among)
     return named is ("Action" in statement) and any(
-        fnmatchcase(arn, one) for one in listed(statement["Resource"])
+        fnmatch.fnmatchcase(arn, one) for one in listed(statement["Resource"])
     )
 
 
@@ -188,7 +188,7 @@ def met(statement: dict[str, Any], context: dict[str, str]) -> bool:
     """A key that is not there equals nothing."""
     for operator, condition in statement.get("Condition", {}).items():
         for key, values in condition.items():
-            like = fnmatchcase if operator.endswith("Like") else str.__eq__
+            like = fnmatch.fnmatchcase if operator.endswith("Like") else str.__eq__
             same = any(key in context and like(context[key], one) for one in listed(values))
             if same is ("Not" in operator):
                 return False
@@ -217,6 +217,14 @@ def handled() -> set[str]:
         if name != "list"
         for action in one["permissions"]
     }
+
+
+def read() -> set[str]:
+    """What CloudFormation reads for drift, as who asks for it: by the read handlers of all types."""
+    used = {one["Type"] for name in TEMPLATES for one in translated(name)["Resources"].values()}
+    handlers = [linter()["types"][kind].get("handlers", {}).get("read", {}) for kind in used]
+    called = {action for one in handlers for action in one.get("permissions", [])}
+    return {one for one in called if not re.match("kms:|s3:getObject|secretsmanager:GetSecretValue", one)}
 
 
 def examples(action: str) -> list[str]:
@@ -298,7 +306,9 @@ def test_resources_begin_with_the_stacks_name() -> None:
         seen |= set(listed(one["Resource"]))
         if one["Resource"] == "*":
             known = words(ANY_RESOURCE_IF) if "Condition" in one else ANY_RESOURCE
-            assert {act for act in listed(one["Action"]) if not re.search(":(Describe|List)", act)} <= known
+            named = {act for act in listed(one["Action"]) if not re.search(":(Describe|List)", act)}
+            # what doctor reads, for drift
+            assert {act for act in named if not (":G" in act and fnmatch.filter(read(), act))} <= known
     others = {arn for arn in seen if not re.search(rf"[:/]{STACK}[-/]", arn)}
     assert others == words(UNNAMED) | {"*", EXECUTION}
 
@@ -359,17 +369,17 @@ def test_nobody_who_deploys_changes_what_is_here() -> None:
         for act in linter()["iam"]["iam"]["Actions"]:
             for arn in (f"{IAM}:role/pipeline/{STACK}-pipeline-{name}-1", BOUNDARY):
                 assert not allowed(statements("ExecutionRole"), f"iam:{act}", arn, most)
-                assert not allowed(statements("DeployPolicy"), f"iam:{act}", arn, most)
+                looks = re.match("get|list", act) is not None
+                assert looks or not allowed(statements("DeployPolicy"), f"iam:{act}", arn, most)
     for act in linter()["iam"]["cloudformation"]["Actions"]:
-        assert allowed(statements("DeployPolicy"), f"cloudformation:{act}", OWN_STACK) is (
-            act == "describestacks"
-        )
+        looks = re.match("describestack|detect", act) is not None
+        assert allowed(statements("DeployPolicy"), f"cloudformation:{act}", OWN_STACK) is looks
     passed = {"iam:PassedToService": "cloudformation.amazonaws.com"}
     for context, whether in ((passed, True), ({}, False), (most, False)):
         assert allowed(statements("DeployPolicy"), "iam:PassRole", EXECUTION, context) is whether
 
 
-# what a deployment calls by itself, after what it calls it of: sam deploy, docker push, ops/cloud
+# what a pipeline calls by itself, after what it calls it of: sam deploy, docker push, ops/cloud, ops/doctor
 CALLS = """
 cloudformation:HERE:stack/slipway-staging/1 CreateChangeSet DescribeChangeSet ExecuteChangeSet ListChangeSets
 cloudformation:HERE:stack/slipway-staging/1 DeleteChangeSet
@@ -377,7 +387,12 @@ cloudformation:HERE:stack/slipway-staging/1 DescribeStackEvents DescribeStackRes
 cloudformation:HERE:stack/slipway-staging/1 GetTemplate GetTemplateSummary
 cloudformation:HERE:stack/slipway-staging-database/1 CreateChangeSet ExecuteChangeSet
 cloudformation:HERE:stack/slipway-staging-network/1 CreateChangeSet ExecuteChangeSet
-cloudformation:HERE:stack/slipway-staging-pipeline/1 DescribeStacks
+cloudformation:HERE:stack/slipway-staging-preview-x/1 CreateChangeSet DescribeChangeSet ExecuteChangeSet
+cloudformation:HERE:stack/slipway-staging-preview-x/1 DeleteStack DescribeStackEvents GetTemplateSummary
+cloudformation:HERE:stack/slipway-staging-pipeline/1 DescribeStacks DetectStackDrift
+cloudformation:HERE:stack/slipway-staging/1 DetectStackDrift DetectStackResourceDrift
+cloudformation:* DescribeStacks DescribeStackDriftDetectionStatus DescribeStackResourceDrifts
+acm:* DescribeCertificate
 cloudformation:us-east-1:aws:transform/Serverless-2016-10-31 CreateChangeSet
 codedeploy:HERE:deploymentgroup:slipway-staging-A/B GetDeploymentGroup UpdateDeploymentGroup
 ec2:* DescribeInstanceTypes DescribeNetworkInterfaces
@@ -391,6 +406,7 @@ lambda:* GetAccountSettings GetAlias
 elasticloadbalancing:* DescribeRules
 cloudwatch:* DescribeAlarms
 lambda:HERE:function:slipway-staging-MigrationFunction-1:live InvokeFunction
+lambda:HERE:function:slipway-staging-preview-x-MigrationFunction-1:live InvokeFunction
 rds:* DescribeDBInstances
 s3:::artifacts ListBucket
 s3:::artifacts/key AbortMultipartUpload GetObject PutObject
@@ -412,12 +428,20 @@ def test_a_pipeline_may_what_make_deploy_calls_and_nothing_else() -> None:
     own = statements("DeployPolicy")
     for action, arn in calls():
         assert allowed(own, action, arn), action
-    called = {action.lower() for action, _ in calls()} | {"iam:passrole"}
+    for action in read():
+        assert any(allowed(own, action, arn) for arn in (*examples(action), "*")), action
+    called = {action.lower() for action in [*(action for action, _ in calls()), *read()]} | {"iam:passrole"}
     for action in {action for one in own for action in listed(one["Action"])}:
-        assert any(fnmatchcase(call, action.lower()) for call in called), action
+        assert any(fnmatch.fnmatchcase(call, action.lower()) for call in called), action
     for action, arn in (
         ("cloudformation:CreateChangeSet", f"cloudformation:{HERE}:stack/slipway-prod/1"),
+        ("cloudformation:DeleteStack", f"cloudformation:{HERE}:stack/slipway-staging/1"),
+        ("cloudformation:DeleteStack", f"cloudformation:{HERE}:stack/slipway-staging-database/1"),
+        ("lambda:GetFunction", f"lambda:{HERE}:function:another"),
         ("lambda:InvokeFunction", f"lambda:{HERE}:function:slipway-staging-ApiFunction-1"),
+        ("secretsmanager:GetSecretValue", f"secretsmanager:{HERE}:secret:Secret-1"),
+        ("s3:GetObject", "s3:::others/key"),
+        ("logs:FilterLogEvents", f"logs:{HERE}:log-group:slipway-staging-1"),
         (
             "lambda:UpdateFunctionCode",
             f"lambda:{HERE}:function:slipway-staging-MigrationFunction-1",
@@ -430,7 +454,9 @@ def test_a_pipeline_may_what_make_deploy_calls_and_nothing_else() -> None:
 
 @pytest.mark.artifact
 def test_no_call_of_the_program_is_forgotten() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "ops" / "cloud").glob("*.py"))
+    """But for teardown's: data is deleted by people."""
+    files = [path for part in ("cloud", "doctor") for path in (ROOT / "ops" / part).glob("*.py")]
+    source = "".join(path.read_text() for path in files if path.stem != "teardown")
     written = {one.replace("_", "") for one in re.findall(r"\b(?:\w+_){1,4}\w+\b", source)}
     services = ("cloudformation", "codedeploy", "ec2", "ecr", "ecs", "lambda", "rds", "s3")
     known = {act for service in services for act in linter()["iam"][service]["Actions"]}
@@ -462,8 +488,10 @@ def test_no_action_is_unknown_or_unneeded() -> None:
         for action in {a for one in statements(name) for a in listed(one.get("Action", []))}:
             service, _, pattern = action.lower().partition(":")
             known = linter()["iam"][service]["Actions"]
-            assert any(fnmatchcase(one, pattern) for one in known), action
-            if name == "ExecutionRole" and not any(fnmatchcase(one, action.lower()) for one in called):
+            assert any(fnmatch.fnmatchcase(one, pattern) for one in known), action
+            if name == "ExecutionRole" and not any(
+                fnmatch.fnmatchcase(one, action.lower()) for one in called
+            ):
                 beside.add(action)
     # SAM's macro, and the group of records, which has no handlers
     assert beside == {"cloudformation:CreateChangeSet", "route53:Get*"}

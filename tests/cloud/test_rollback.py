@@ -39,6 +39,7 @@ def run(place: Place, *command: str, **variables: str) -> Seen:
 class Story:
     first: Seen
     second: Seen  # with a revision
+    hazard: Seen  # a revision that would stop every write meanwhile
     silent: Seen  # does not answer at /ready
     back: Seen  # by hand, to the first
     nothing: Seen  # before that there is none
@@ -53,6 +54,17 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     first = run(place, "make", "-s", "deploy")
     place.add_revision("aaaaaaaaaaaa", NEWEST, "nickname")
     second = run(place, "make", "-s", "deploy", JSON="yes")
+    tell("one with a dangerous revision")
+    place.add_revision("dddddddddddd", "aaaaaaaaaaaa", "danger")
+    dangerous = place.folder / "migrations/versions/20261201_dddddddddddd.py"
+    adding = 'op.add_column("users", sa.Column("danger", sa.Text(), nullable=True))'
+    dangerous.write_text(
+        dangerous.read_text()
+        .replace(adding, 'op.create_index("ix_users_name", "users", ["name"])')
+        .replace('op.drop_column("users", "danger")', 'op.drop_index("ix_users_name")')
+    )
+    hazard = run(place, "make", "-s", "deploy")
+    place.take_back_revision("dddddddddddd")
     tell("one that does not answer")
     router = place.folder / "src/app/resources/system/router.py"
     written = router.read_text()
@@ -72,7 +84,7 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     asked = {"action": "upgrade", "allow": ["bbbbbbbbbbbb"], "reason": "a test"}
     assert place.cloud.invoke(function, asked).error is None
     refused = run(place, "make", "-s", "rollback")
-    return Story(first, second, silent, back, nothing, contracted, refused)
+    return Story(first, second, hazard, silent, back, nothing, contracted, refused)
 
 
 def line_of(seen: Seen) -> str:
@@ -89,12 +101,23 @@ def test_what_does_not_answer_is_taken_back(story: Story) -> None:
     assert story.silent.answered["commit"] == story.second.commit
 
 
+def test_what_is_dangerous_is_not_built(story: Story) -> None:
+    assert story.hazard.done.returncode != 0
+    said = story.hazard.done.stderr
+    assert "dddddddddddd" in said
+    assert "require-concurrent-index-creation: CREATE INDEX ix_users_name ON users (name)" in said
+    assert 'or write the reason into the revision: hazards = {"<rule>": "<reason>"}' in said
+    assert line_of(story.hazard) == "slipway: sam build failed: see the lines above"
+    assert story.hazard.answered == story.second.answered
+
+
 def test_a_machine_reads_what_a_deployment_says(story: Story) -> None:
     lines = [json.loads(line) for line in story.second.done.stdout.splitlines()]
     assert {name for line in lines for name in line} == {"say", "result"}
     result = lines[-1]["result"]
     assert result["Release"].endswith(f"-{story.second.commit}")
     assert result["ApiUrl"].startswith("http://localhost:")
+    assert result["Schema"] == "current, at aaaaaaaaaaaa; applied: aaaaaaaaaaaa"
 
 
 def test_an_alarm_that_rings_does_not_hinder_it(story: Story) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ministack import app
 from ministack.services import apigateway, lambda_svc, rds, secretsmanager
-from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+from ministack.services.cloudformation import changesets, drift, engine, handlers, provisioners
 from samtranslator.translator import transform
 
 from tests.stand_ins.recorded import Made, Properties, identifier, ipv6_blocks
@@ -190,3 +190,6 @@ def register() -> None:
     HANDLERS["AWS::Route53::RecordSetGroup"] = group
     secret = {"create": create_secret, "update": update_secret, "delete": delete_secret}
     HANDLERS["AWS::SecretsManager::Secret"] |= secret
+    read, known = drift._DRIFT_READERS["AWS::SecretsManager::Secret"]
+    by_arn = (lambda physical_id, properties: read(name_of(physical_id), properties), known)
+    drift._DRIFT_READERS["AWS::SecretsManager::Secret"] = by_arn

@@ -1,0 +1,22 @@
+"""`make logs ENV=.. OF=.. FOLLOW=yes`: what a release wrote in the last ten minutes, and goes on to write."""
+
+import os
+
+from ops.cloud.account import signed_in
+from ops.cloud.sam import program
+from ops.terminal import fail
+
+GROUPS = {"api": "ApiLogGroup", "task": "TaskLogGroup", "migrate": "MigrationLogGroup"}
+
+
+def logs() -> None:
+    """By `sam logs`, which takes this program's place."""
+    with signed_in() as account:
+        stack = account.there()
+        outputs = stack.outputs()
+        groups = {of: outputs[output] for of, output in GROUPS.items() if output in outputs}
+        of = os.environ.get("OF") or next(iter(groups))
+        if of not in groups:
+            fail(f"{stack.name} has no logs of {of}: OF={' or OF='.join(groups)}")
+        words = [program(), "logs", "--cw-log-group", groups[of], "--region", account.region]
+        os.execv(words[0], [*words, *(["--tail"] if os.environ.get("FOLLOW") else [])])  # noqa: S606

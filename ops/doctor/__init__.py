@@ -1,0 +1,1 @@
+"""What could keep a deployment from going well."""
