@@ -3,6 +3,9 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 RUN := PYTHONPATH=src $(PY)
+SCAN := .venv/pipelines/bin
+# a tool's words where it finds something, and else ours
+quietly = @said=$$($(SCAN)/$(1) 2>&1) || { echo "$$said"; exit 1; }; echo "$(firstword $(1)): $(2)"
 OPS := exec env PYTHONPATH=src $(PY) -m ops
 
 help: ## this list
@@ -77,8 +80,20 @@ check: .venv/.ready ## lint, format, types, direction, sizes, requirements, migr
 	@$(RUN) -m ops hazards
 	@$(RUN) -m pytest --quiet tests/migrations
 
+scan: .venv/.ready ## secrets in the history, dangerous code, faults of the workflows
+	@$(RUN) -c 'from ops.tools import environment_of; environment_of("pipelines")'
+	$(call quietly,gitleaks git . --config .github/gitleaks.toml --no-banner --verbose --redact,no secret in the history)
+	$(call quietly,bandit --quiet --configfile pyproject.toml --recursive src ops,nothing dangerous in src and ops)
+	$(call quietly,actionlint -shellcheck $(SCAN)/shellcheck,no fault in the workflows and their shell)
+	$(call quietly,zizmor --offline --quiet .github,no hole in the workflows)
+	$(call quietly,check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml,workflows as GitHub has them)
+	$(call quietly,check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml,actions likewise)
+
 bench: .venv/.ready ## cold starts and warm calls beside two peers (PAIRS=9); OF=locks: what a migration's neighbours notice
 	@$(RUN) -m bench$(OF:%=.drill_%)
+
+load: .venv/.ready ## visitors at URL=.. for a while: USERS=10 SECONDS=30 MOST_MS=1000
+	@$(OPS) load
 
 size: .venv/.ready ## lines against the budgets
 	@$(OPS) size
@@ -119,4 +134,4 @@ lock: .venv/.ready ## compile the requirements files from pyproject.toml (UPGRAD
 
 FORCE:
 
-.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check bench size build deploy rollback url preview destroy doctor build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock
+.PHONY: FORCE help dev lambda up down logs sam-local sam-invoke demo psql migrate plan downgrade seed revision reset test cloud-test check scan bench load size build deploy rollback url preview destroy doctor build-ApiFunction build-MigrationFunction build-GateFunction build-ReleasedFunction format lock

@@ -21,6 +21,7 @@ COMMANDS = {
     "sam-local": ("ops.containers:sam_local", "`sam local start-api`, on Compose's database."),
     "sam-invoke": ("ops.containers:sam_invoke", "One EVENT by `sam local invoke`, on Compose's database."),
     "demo": ("ops.demo:run", "Fourteen calls against URL, as EMAIL with PASSWORD."),
+    "load": ("ops.load:run", "Visitors at URL for a short while."),
     "psql": ("ops.dev:psql", "Open the database."),
     "reset": ("ops.dev:reset", "Forget the embedded database."),
     "migrate": (

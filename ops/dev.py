@@ -24,7 +24,7 @@ from app.foundation.schema import standing
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.service import seed_administrator
 from ops import environment, postgres
-from ops.terminal import fail, say
+from ops.terminal import agree, fail, say
 
 ADMINISTRATOR = "admin@example.com"
 
@@ -174,11 +174,7 @@ def reset() -> None:
     with server.data.with_suffix(".users").open("w") as users:
         if not postgres.lock_alone(users):
             fail("the embedded database is in use; stop `make dev` first")
-        if not sys.stdin.isatty() and not os.environ.get("YES"):
-            fail("nobody is there to ask; say so with YES=yes")
-        asked = f"This forgets every row in {postgres.shown(server.data)}. Type yes to go on: "
-        if not os.environ.get("YES") and input(asked) != "yes":
-            fail("nothing was changed")
+        agree(f"This forgets every row in {postgres.shown(server.data)}")
         server.stop()
         shutil.rmtree(server.data)
     say("Forgotten; `make dev` starts anew.")

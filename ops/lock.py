@@ -13,9 +13,8 @@ from ops.terminal import fail, say
 # in this order: each file keeps to the versions of the one before
 FILES = {
     "requirements.txt": ["pyproject.toml", "--python-version=3.11"],
-    "requirements/container.txt": [
-        "pyproject.toml", "--python-version=3.11", "--extra=container", "-c=requirements.txt"
-    ],
+    "requirements/container.txt": ["pyproject.toml", "--python-version=3.11", "--extra=container",
+                                   "-c=requirements.txt"],
     "requirements/dev.txt": [
         "pyproject.toml", "--python-version=3.11", "--extra=container", "--group=dev",
         "-c=requirements/container.txt"
@@ -25,6 +24,8 @@ FILES = {
     "requirements/sbom.txt": ["--python-version=3.13", "--group=sbom"],
     "requirements/cloud.txt": ["--python-version=3.13", "--group=cloud"],
     "requirements/sam.txt": ["--python-version=3.13", "--group=sam"],
+    "requirements/pipelines.txt": ["--python-version=3.13", "--group=pipelines"],
+    "requirements/load.txt": ["--python-version=3.13", "--group=load"],
     "requirements/runtime.txt": ["--python-version=3.13", "--group=runtime"],
     # only programs are taken from this one, so nothing that its Python code would need
     "requirements/postgres-17.txt": ["--python-version=3.13", "--group=postgres-17", "--no-deps"],

@@ -23,7 +23,7 @@ from ops import environment, hazards
 from ops.cloud.schema import of_release
 from ops.dev import database
 from ops.environment import ROOT
-from ops.terminal import fail, say
+from ops.terminal import agree, fail, say
 
 Ask = Callable[..., Answer]  # an action, and its fields
 
@@ -91,11 +91,7 @@ def downgrade() -> None:
         found = ask("history")
         parents = {revision["id"]: revision["parent"] or "base" for revision in found["revisions"]}
         target = parents.get(found["to"], to) if to == "-1" else to
-        asked = f"This takes back every revision after {target}, with what only they hold"
-        if not os.environ.get("YES") and not (
-            sys.stdin.isatty() and input(f"{asked}. Type yes to go on: ") == "yes"
-        ):
-            fail("nothing was changed; YES=yes answers for you")
+        agree(f"This takes back every revision after {target}, with what only they hold")
         answer = ask("downgrade", to=to, confirm=target, lose_data=True)
         say(f"The database is at revision {answer['to'] or 'base'}.")
 

@@ -32,7 +32,7 @@ def measures() -> list[tuple[str, int, int]]:
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1112),
         ("template.yaml, lines", lines("template.yaml"), 710),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 32),
-        ("entries at the top", len({Path(name).parts[0] for name in listed.splitlines()}), 24),
+        ("entries at the top", len({Path(name).parts[0] for name in listed.splitlines()}), 25),
         ("README, lines", len(readme), 120),
         ("README, line of the first command", first, 12),
     ]

@@ -16,15 +16,26 @@ def say(text: str) -> None:
 
 def tell(found: Mapping[str, str]) -> None:
     """What it all came to, by names; in GitHub's summary, too."""
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        rows = "".join(f"| {name} | {value} |\n" for name, value in found.items())
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"| | |\n|---|---|\n{rows}\n")
+    note("\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in found.items()), ""]))
     if os.environ.get("JSON"):
         print(json.dumps({"result": dict(found)}), flush=True)
         return
     for name, value in found.items():
         say(f"  {name:22} {value}")
+
+
+def note(markdown: str) -> None:
+    """In GitHub's summary of a job, where there is one."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"{markdown}\n")
+
+
+def agree(asked: str) -> None:
+    """By YES=yes, or at the terminal; otherwise the program ends."""
+    there = sys.stdin.isatty()
+    if not os.environ.get("YES") and not (there and input(f"{asked}. Type yes to go on: ") == "yes"):
+        fail("nothing was changed" if there else "nobody is there to ask; say so with YES=yes")
 
 
 def fail(text: str) -> NoReturn:

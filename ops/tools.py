@@ -14,11 +14,8 @@ PYTHON = "3.13"  # Lambda's
 
 
 def environment_of(name: str) -> Path:
-    """`.venv/NAME`, made from requirements/NAME.txt on Lambda's Python.
-
-    For what the development tools exclude (`sam`, `sbom`), or would hide: `runtime` is Lambda's side of a
-    function and nothing else, so that what the artifact lacks is missed.
-    """
+    """`.venv/NAME`, made from requirements/NAME.txt on Lambda's Python: for what excludes other tools."""
+    # or would be hidden by them: `runtime` is Lambda's side alone, so that what the artifact lacks is missed
     folder, requirements = Path(sys.prefix) / name, ROOT / "requirements" / f"{name}.txt"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = folder / ".ready"

@@ -68,9 +68,6 @@ def agree(what: str) -> None:
 
 
 def moves_traffic(change: Change) -> bool:
-    """Whether it edits the rule, or replaces what that refers to; what may only come to that is Dynamic.
-
-    AWS CloudFormation API Reference, "ResourceChangeDetail", Evaluation.
-    """
+    """Whether it edits the rule, or what that refers to, for certain (API's "ResourceChangeDetail")."""
     certain = any(one.get("Evaluation") == "Static" for one in change.get("Details", []))
     return certain and (change["LogicalResourceId"], change["Action"]) == ("ListenerRule", "Modify")

@@ -95,11 +95,9 @@ def building(account: Account, stack: Stack) -> tuple[str, list[str], dict[str, 
 
 
 def told(account: Account, stack: Stack, made: str, architecture: str) -> dict[str, str]:
-    outputs = stack.outputs()
-    found = invoke(f"{outputs['MigrationFunctionName']}:live", {"action": "history"}, account.region)
-    moved = [one for run in found["runs"] if made.endswith(run["commit"]) for one in run["applied"]]
-    schema = f"{found['verdict']}, at {found['to']}; applied: {', '.join(moved) or 'nothing'}"
-    built = ROOT / "dist" / f"lambda-{architecture}"
+    outputs, built = stack.outputs(), ROOT / "dist" / f"lambda-{architecture}"
+    found = invoke(f"{outputs['MigrationFunctionName']}:live", {"action": "current"}, account.region)
+    schema = f"{found['verdict']}, at {found['to']}"
     return {"Release": made, "Artifact": f"{size_of(built):.1f} MB unzipped", "Schema": schema} | outputs
 
 

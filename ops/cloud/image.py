@@ -39,6 +39,5 @@ def sign_in(account: Account, host: str) -> None:
 
 def docker(*words: str, said: str | None = None) -> int:
     """What it says goes to standard error, as standard output is this program's."""
-    words = ("docker", *words)
-    done = subprocess.run(words, cwd=ROOT, input=said, text=True, stdout=sys.stderr, check=False)
+    done = subprocess.run(["docker", *words], cwd=ROOT, input=said, text=True, stdout=sys.stderr, check=False)
     return done.returncode

@@ -12,11 +12,10 @@ GROUPS = {"api": "ApiLogGroup", "task": "TaskLogGroup", "migrate": "MigrationLog
 def logs() -> None:
     """By `sam logs`, which takes this program's place."""
     with signed_in() as account:
-        stack = account.there()
-        outputs = stack.outputs()
+        outputs = account.there().outputs()
         groups = {of: outputs[output] for of, output in GROUPS.items() if output in outputs}
         of = os.environ.get("OF") or next(iter(groups))
         if of not in groups:
-            fail(f"{stack.name} has no logs of {of}: OF={' or OF='.join(groups)}")
+            fail(f"{account.stack().name} has no logs of {of}: OF={' or OF='.join(groups)}")
         words = [program(), "logs", "--cw-log-group", groups[of], "--region", account.region]
         os.execv(words[0], [*words, *(["--tail"] if os.environ.get("FOLLOW") else [])])  # noqa: S606

@@ -67,7 +67,7 @@ def unless(account: Account, function: str, said: str, **event: str) -> bool:
     try:
         invoke(function, event, account.region)
     except NoAnswer as error:
-        if said in str(error):
-            return False
-        raise
+        if said not in str(error):
+            raise
+        return False
     return True

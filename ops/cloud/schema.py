@@ -1,5 +1,6 @@
 """The schema of ENV's release: its migration function, asked in the place of a database of one's own."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,9 +14,13 @@ Ask = Callable[..., dict[str, Any]]  # the answer to an action and its fields
 
 @contextmanager
 def of_release(*, back: bool) -> Iterator[Ask]:
-    """The live version; for the way back the one that knows where the database is."""
+    """The live version; for the way back the one that knows where the database is. None is no failure."""
     with signed_in() as account:
-        function = account.there().outputs()["MigrationFunctionName"]
+        stack = account.stack()
+        function = stack.outputs().get("MigrationFunctionName") if stack.status() else None
+        if not function:
+            say(f"{stack.name} is not there yet: its first release runs every revision")
+            sys.exit(0)
 
         def call(version: str, action: str, **fields: Any) -> dict[str, Any]:
             return invoke(f"{function}:{version}", {"action": action} | fields, account.region)

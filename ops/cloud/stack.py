@@ -16,10 +16,8 @@ from ops.terminal import fail, say
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 # it was never whole, and can only be deleted
 NEVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
-# what ends the other states
-FIXES = {
-    "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback, once what hinders it is mended",
-}
+# what ends UPDATE_ROLLBACK_FAILED
+GO_ON = "aws cloudformation continue-update-rollback, once what hinders it is mended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,8 @@ class Stack:
         if status in {"", "REVIEW_IN_PROGRESS"}:
             return False  # the latter has a change set that was not carried out yet, or never was
         if status not in SETTLED:
-            fail(f"{self.name} is in {status}: {FIXES.get(status, 'see its events in the console')}")
+            fix = GO_ON if status == "UPDATE_ROLLBACK_FAILED" else "see its events in the console"
+            fail(f"{self.name} is in {status}: {fix}")
         return True
 
     def planned(self) -> tuple[str, list[dict[str, Any]]] | None:

@@ -341,7 +341,7 @@ def test_nothing_is_pending_after_a_release(story: Story) -> None:
 
 
 def test_a_downgrade_asks(story: Story) -> None:
-    refuses(story.asked, "nothing was changed; YES=yes answers for you")
+    refuses(story.asked, "nobody is there to ask; say so with YES=yes")
     assert f"This takes back every revision after {FIRST}" in story.typed.stdout
     refuses(story.typed, "nothing was changed")
 

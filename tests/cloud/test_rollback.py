@@ -117,7 +117,7 @@ def test_a_machine_reads_what_a_deployment_says(story: Story) -> None:
     result = lines[-1]["result"]
     assert result["Release"].endswith(f"-{story.second.commit}")
     assert result["ApiUrl"].startswith("http://localhost:")
-    assert result["Schema"] == "current, at aaaaaaaaaaaa; applied: aaaaaaaaaaaa"
+    assert result["Schema"] == "current, at aaaaaaaaaaaa"
 
 
 def test_an_alarm_that_rings_does_not_hinder_it(story: Story) -> None:

@@ -139,7 +139,7 @@ def test_a_revision_is_written_from_the_models(checkout: Checkout) -> None:
     assert ": current." in checkout.make("migrate").stdout
     assert "Nothing is pending." in checkout.make("plan").stdout
     unasked = checkout.make("downgrade", "TO=-1")
-    assert "nothing was changed; YES=yes answers for you" in unasked.stderr
+    assert "nobody is there to ask; say so with YES=yes" in unasked.stderr
     back = checkout.make("downgrade", "TO=-1", "YES=yes")
     assert "The database is at revision 94fb9396801f." in back.stdout, back.stderr
     assert checkout.make("migrate").returncode == 0

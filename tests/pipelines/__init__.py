@@ -1,0 +1,1 @@
+"""The pipelines' own files, linted and run. Marked `pipeline`: `make test T="-m pipeline"`."""
