@@ -97,7 +97,8 @@ def prepare(engine: Engine) -> None:
         fail(f"the database is at revision {found.revision}, not of this code; `make reset` forgets it")
     if found.verdict == "current" and not found.pending:
         return
-    if subprocess.run([sys.executable, "-m", "ops", "migrate"], check=False).returncode:
+    here = os.environ | {"ENV": ""}  # by which `migrate` is another's
+    if subprocess.run([sys.executable, "-m", "ops", "migrate"], env=here, check=False).returncode:
         fail("the database could not be migrated: see the lines above")
 
 

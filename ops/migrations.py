@@ -14,10 +14,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+from app import NAME
 from app.foundation import schema
 from app.foundation.schema import HISTORY
 from app.foundation.settings import load_settings
 from app.migration.actions import Answer, Call, act
+from app.migration.look import sql
 from app.migration.scripts import Scripts
 from ops import environment, hazards
 from ops.cloud.schema import of_release
@@ -29,10 +31,10 @@ Ask = Callable[..., Answer]  # an action, and its fields
 
 
 @contextmanager
-def asking(*, back: bool = False) -> Iterator[Ask]:
+def asking(**how: bool) -> Iterator[Ask]:
     """The database that is set or embedded; with ENV its release's, through the migration function."""
     if os.environ.get("ENV"):
-        with of_release(back=back) as ask:
+        with of_release(**how) as ask:
             yield ask
         return
     environment.load()
@@ -68,20 +70,20 @@ def upgrade(ask: Ask) -> None:
 
 
 def plan() -> None:
-    """The SQL of each pending revision, and what is dangerous in it, as far as this checkout knows it."""
-    with asking() as ask:
-        answer, scripts = ask("plan"), Scripts()
-        if answer["verdict"] == "diverged":
-            fail(f"the database is at revision {answer['to']}, which is not on this code's line")
-        titles = {one["id"]: one["title"] for one in ask("history")["revisions"]}
-        known = {revision.id: revision for revision in scripts.known}
-        for each in answer["plan"]:
-            say(f"-- {each['id']} {titles[each['id']]} ({each['phase']})\n{each['sql']}")
-            if each["id"] in known:
-                hazards.show(scripts, known[each["id"]])
-            say("")
-        if not answer["plan"]:
-            say("Nothing is pending.")
+    """The SQL of each revision of this checkout that the database has not, and what is dangerous in it."""
+    with asking(first=True) as ask:
+        found, scripts = ask("current"), Scripts()
+    known = [revision.id for revision in scripts.known]
+    if (to := found["to"]) not in {None, *known}:
+        fail(f"the database is at revision {to}, which is not on this code's line")
+    left = {*found["pending"], *known[known.index(to) + 1 if to else 0 :]}
+    for revision in (each for each in scripts.known if each.id in left):
+        title = f"{revision.id} {scripts.titles()[revision.id]} ({revision.phase})"
+        say(f"-- {title}\n{sql(scripts, revision)}")
+        hazards.show(scripts, revision)
+        say("")
+    if not left:
+        say("Nothing is pending.")
 
 
 def downgrade() -> None:
@@ -91,9 +93,10 @@ def downgrade() -> None:
         found = ask("history")
         parents = {revision["id"]: revision["parent"] or "base" for revision in found["revisions"]}
         target = parents.get(found["to"], to) if to == "-1" else to
-        agree(f"This takes back every revision after {target}, with what only they hold")
+        where = f"in {NAME}-{os.environ['ENV']}" if os.environ.get("ENV") else "in this database"
+        agree(f"This takes back every revision after {target} {where}, with what only they hold")
         answer = ask("downgrade", to=to, confirm=target, lose_data=True)
-        say(f"The database is at revision {answer['to'] or 'base'}.")
+        say(f"The database is at revision {answer['to'] or 'base'}: {answer['verdict']}.")
 
 
 def seed() -> None:

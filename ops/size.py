@@ -26,9 +26,9 @@ def measures() -> list[tuple[str, int, int]]:
     return [
         ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2600),
         ("src/app/migration, lines", moving, 1200),
-        ("ops/cloud, lines", deploying, 1200),
-        ("ops/doctor, lines", examining, 300),
-        ("ops but those, lines", lines("ops/**/*.py", "ops/**/*.sh") - deploying - examining, 1800),
+        ("ops/cloud, lines", deploying, 1220),
+        ("ops/doctor, lines", examining, 310),
+        ("ops but those, lines", lines("ops/**/*.py", "ops/**/*.sh") - deploying - examining, 1820),
         ("templates together, lines", lines("template.yaml", "infra/*.yaml"), 1112),
         ("template.yaml, lines", lines("template.yaml"), 710),
         ("Makefile, targets", len(re.findall(r"^[a-z-]+:.*## ", makefile, re.MULTILINE)), 32),

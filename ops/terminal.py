@@ -33,9 +33,17 @@ def note(markdown: str) -> None:
 
 def agree(asked: str) -> None:
     """By YES=yes, or at the terminal; otherwise the program ends."""
-    there = sys.stdin.isatty()
-    if not os.environ.get("YES") and not (there and input(f"{asked}. Type yes to go on: ") == "yes"):
-        fail("nothing was changed" if there else "nobody is there to ask; say so with YES=yes")
+    if os.environ.get("YES") != "yes":
+        confirm(asked, "yes", "nobody is there to ask; say so with YES=yes")
+
+
+def confirm(asked: str, word: str, unasked: str) -> None:
+    """By that word, typed at the terminal; otherwise the program ends."""
+    if not sys.stdin.isatty():
+        fail(unasked)
+    print(f"{asked}. Type {word} to go on: ", end="", file=sys.stderr, flush=True)
+    if input() != word:
+        fail("nothing was changed")
 
 
 def fail(text: str) -> NoReturn:

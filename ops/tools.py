@@ -21,7 +21,10 @@ def environment_of(name: str) -> Path:
     stamp = folder / ".ready"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests side by side want the same
-        if not stamp.exists() or stamp.read_text() != wanted:
+        whole = (
+            stamp.exists() and (folder / "bin" / "python").exists()
+        )  # a patch of Python may take its place
+        if not whole or stamp.read_text() != wanted:
             say(f"Installing requirements/{name}.txt into .venv/{name}")
             uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))
             options = ["--quiet", "--compile-bytecode", "--require-hashes", "--python", str(folder)]

@@ -30,10 +30,12 @@ class Account:
         return Stack(name, boto3.client("cloudformation", region_name=self.region))
 
     def there(self) -> Stack:
-        """The release, in whatever state; where there is none, the program ends."""
+        """The release; where there is none that ever was whole, the program ends."""
         stack = self.stack()
-        if stack.status() in {None, "REVIEW_IN_PROGRESS"}:
-            fail(f"{stack.name} is not there: make deploy ENV={self.environment}")
+        status = stack.status()
+        if not status or not stack.outputs():
+            state = f"in {status}" if status else "not there"
+            fail(f"{stack.name} is {state}: make deploy ENV={self.environment}")
         return stack
 
     def stacks(self) -> set[str]:
@@ -78,4 +80,4 @@ def signed_in() -> Iterator[Account]:
     except (BotoCoreError, ClientError) as error:
         fail(f"AWS refused: {error}")
     except (KeyboardInterrupt, EOFError):
-        fail("stopped here; what CloudFormation has begun goes on there, and this command from there on")
+        fail("stopped here; what AWS has begun goes on there, and this command from there on")

@@ -31,5 +31,6 @@ def ignored(account: Account, stack: Stack, **also: str) -> Iterator[None]:
     try:
         yield
     finally:
-        codedeploy.update_deployment_group(**named, **kept)
+        watched = {"alarmConfiguration": kept["alarmConfiguration"] | {"enabled": True}}
+        codedeploy.update_deployment_group(**named, **kept | watched)
         say("Alarms: watched again")

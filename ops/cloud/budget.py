@@ -10,7 +10,7 @@ from app.foundation.database import CONNECTIONS
 from app.foundation.settings import Settings
 from ops.cloud.account import Account
 from ops.environment import ROOT
-from ops.terminal import fail, say
+from ops.terminal import fail
 
 TEMPLATE = ROOT / "template.yaml"
 PER_ENVIRONMENT = 1  # which serves one request at a time (api_lambda.py)
@@ -19,8 +19,8 @@ PER_ENVIRONMENT = 1  # which serves one request at a time (api_lambda.py)
 KEPT = 1 + 1 + 3 + 2
 
 
-def check(account: Account, parameters: Mapping[str, str]) -> None:
-    """`parameters` are the release's: Runs, Tasks, LoadBalancer. What does not fit ends the program.
+def check(account: Account, parameters: Mapping[str, str]) -> str:
+    """In words, of the release's Runs, Tasks, LoadBalancer. What does not fit ends the program.
 
     One version of the function is counted; idle environments of the one before keep theirs for a while.
     """
@@ -29,8 +29,7 @@ def check(account: Account, parameters: Mapping[str, str]) -> None:
     name = str(server["DBInstanceClass"])
     memory = memory_of(account, name)
     if memory is None:
-        say(f"Connections: not checked, as EC2 does not know the memory of {name}")
-        return
+        return f"Connections: not checked, as EC2 does not know the memory of {name}"
     functions, tasks, most = of_functions(account, parameters), of_tasks(parameters), most_of(memory)
     figures = f"{functions} of functions + {tasks} of tasks + {KEPT} kept free"
     if functions + tasks + KEPT > most:
@@ -38,7 +37,7 @@ def check(account: Account, parameters: Mapping[str, str]) -> None:
         fixes += ["a lower ThrottlingBurstLimit in template.yaml"] if functions else []
         needed = " or ".join([*fixes, f"a larger Class of {stack.name}"])
         fail(f"{figures} are more connections than the {most} of {name}: it takes {needed}")
-    say(f"Connections: {figures}, of {most}")
+    return f"Connections: {figures}, of {most}"
 
 
 def most_of(memory: int) -> int:

@@ -1,14 +1,13 @@
 """A change set: told in words, agreed to where it replaces something in prod, and carried out."""
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ops.cloud.account import Account
 from ops.cloud.stack import Stack
 from ops.cloud.traffic import Traffic
-from ops.terminal import fail, say
+from ops.terminal import confirm, fail, say
 
 Change = dict[str, Any]
 
@@ -61,10 +60,7 @@ def agree(what: str) -> None:
     """By AGREE=yes, or at the terminal; otherwise the program ends."""
     if os.environ.get("AGREE") == "yes":
         return
-    if not sys.stdin.isatty():
-        fail(f"{what}; AGREE=yes agrees to it")
-    if input(f"{what}. Type yes to go on: ") != "yes":
-        fail("nothing was changed")
+    confirm(what, "yes", f"{what}; AGREE=yes agrees to it")
 
 
 def moves_traffic(change: Change) -> bool:

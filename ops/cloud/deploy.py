@@ -19,9 +19,10 @@ from ops.cloud.smoke import look, use
 from ops.cloud.stack import NEVER, Stack
 from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
-from ops.terminal import say, tell
+from ops.terminal import fail, say, tell
 
 # of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
+NAMED = {"Architecture", "Runs", "Tasks", "LoadBalancer", "DomainName", "HostedZoneId", "CertificateArn"}
 SMALL = {"dev": ["Class=db.t4g.micro", "DeletionProtection=false", "BackupDays=1"]}
 
 
@@ -47,7 +48,7 @@ def make(account: Account, part: str, parameters: Sequence[str]) -> str:
 
 def present(account: Account, stack: Stack) -> bool:
     """Whether it is there; what is left of one that never was goes first, where that is agreed to."""
-    if (status := stack.status()) in NEVER:
+    if (status := stack.rested()) in NEVER:
         agree(f"{stack.name} is in {status}: it never was there, and has to be deleted first")
         stack.delete({} if stack.name.endswith("-pipeline") else account.role())
     return stack.settled()
@@ -77,7 +78,7 @@ def release(account: Account) -> None:
             say(f"{fault}\n{stack.name}: what answers is not as it should be; going back")
             back(account, to=before)
         raise
-    shelf(account).keep()
+    shelf(account).keep(before)
     if password:
         use(account, "", password)
     tell(told(account, stack, made, parameters["Architecture"]))
@@ -86,7 +87,7 @@ def release(account: Account) -> None:
 def building(account: Account, stack: Stack) -> tuple[str, list[str], dict[str, str]]:
     """The ReleaseId of what it built, and the release's parameters: as SAM takes them, and by their names."""
     given, parameters = parameters_of(account.environment)
-    budget.check(account, parameters)
+    say(budget.check(account, parameters))
     say(f"{stack.name}: building")
     sam(account, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}")
     made = (ROOT / "dist" / "release.yaml").read_text().removeprefix("ReleaseId:").strip()
@@ -121,11 +122,17 @@ def begin(account: Account, stack: Stack, *, ungated: bool) -> str | None:
 
 def parameters_of(environment: str) -> tuple[list[str], dict[str, str]]:
     """samconfig.toml's, with ARCH; as they are handed to SAM, and by their names."""
-    known = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+    try:
+        known = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        fail(f"samconfig.toml cannot be read for {environment}: {error!r}")
     own = [f"Architecture={os.environ['ARCH']}"] if os.environ.get("ARCH") else []
     given = [*known["parameter_overrides"], *own]
     pairs = (pair.partition("=") for pair in given if not pair.startswith("file:"))
-    return given, {name: value.strip('"') for name, _, value in pairs}
+    found = {name: value.strip('"') for name, _, value in pairs}
+    if lacking := sorted(NAMED - set(found)):
+        fail(f"samconfig.toml, {environment}: name {', '.join(lacking)}, or each keeps its last value")
+    return given, found
 
 
 def administrator(account: Account, function: str) -> str | None:
@@ -136,7 +143,12 @@ def administrator(account: Account, function: str) -> str | None:
     password = given or secrets.token_urlsafe(18)
     email = os.environ.get("ADMINISTRATOR_EMAIL") or ADMINISTRATOR
     seed = {"action": "seed", "email": email, "password": password}
-    if invoke(function, seed, account.region)["seeded"]:
+    try:
+        made = invoke(function, seed, account.region)["seeded"]
+    except BaseException:  # the function may go on
+        say(f"  {email} may have become the administrator, {'as given' if given else f'with {password}'}")
+        raise
+    if made:
         say(f"  Administrator  {email}")
         say(f"  Password       {'as given' if given else f'{password}   (shown once)'}")
         return password

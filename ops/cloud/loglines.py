@@ -18,4 +18,5 @@ def logs() -> None:
         if of not in groups:
             fail(f"{account.stack().name} has no logs of {of}: OF={' or OF='.join(groups)}")
         words = [program(), "logs", "--cw-log-group", groups[of], "--region", account.region]
-        os.execv(words[0], [*words, *(["--tail"] if os.environ.get("FOLLOW") else [])])  # noqa: S606
+        words += ["--tail"] if os.environ.get("FOLLOW") else []
+        os.execve(words[0], words, os.environ | {"SAM_CLI_TELEMETRY": "0"})  # noqa: S606

@@ -5,9 +5,10 @@ import re
 
 from app.foundation.invoke import NoAnswer, invoke
 from ops.cloud.account import Account, signed_in
-from ops.cloud.deploy import begin, building, present
+from ops.cloud.deploy import begin, building
 from ops.cloud.sam import run
 from ops.cloud.smoke import look, use
+from ops.cloud.stack import NEVER
 from ops.terminal import fail, say
 
 NAMES = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -27,8 +28,13 @@ def preview() -> None:
         fail("prod has no previews: ENV=dev or ENV=staging")
     with signed_in() as account:
         function = f"{account.there().outputs()['MigrationFunctionName']}:live"
-        for each in sorted(found(account) - set((keep or "").split())) if sweeping else [name or ""]:
-            (take_down if down == "yes" else bring_up)(account, function, each)
+        if down != "yes":
+            bring_up(account, function, name or "")
+            return
+        doomed = sorted(found(account) - set((keep or "").split())) if sweeping else [name or ""]
+        gone = [take_down(account, function, each) for each in doomed]
+        if not all(gone):
+            fail("not all are deleted: see the lines above")
 
 
 def found(account: Account) -> set[str]:
@@ -40,9 +46,11 @@ def found(account: Account) -> set[str]:
 def bring_up(account: Account, function: str, name: str) -> None:
     part, database = f"preview-{name}", f"preview_{name}"
     stack = account.stack(part)
-    if not present(account, stack):
-        new = unless(account, function, "is there already", action="create_database", name=database)
-        say(f"Database {database}: {'made' if new else 'there'}")
+    if stack.rested() in NEVER:
+        stack.delete(account.role())  # it holds nothing
+    stack.settled()
+    new = unless(account, function, "is there already", action="create_database", name=database)
+    say(f"Database {database}: {'made' if new else 'there'}")
     ungated = not stack.resource("ApiFunctionAliaslive")
     made, given, _ = building(account, stack)
     run(account, stack, [], [*given, f"DatabaseName={database}", *OWN])
@@ -53,13 +61,18 @@ def bring_up(account: Account, function: str, name: str) -> None:
     say(stack.outputs()["ApiUrl"])
 
 
-def take_down(account: Account, function: str, name: str) -> None:
-    """What is not there is no error."""
+def take_down(account: Account, function: str, name: str) -> bool:
+    """Whether it is gone. The stack last, as it is by its stack that a preview is found."""
     database = f"preview_{name}"
-    account.stack(f"preview-{name}").delete(account.role())
     asked = {"action": "drop_database", "name": database, "confirm": database}
     dropped = unless(account, function, f"there is no database {database}", **asked)
     say(f"Database {database}: {'dropped' if dropped else 'not there'}")
+    try:
+        account.stack(f"preview-{name}").delete(account.role())
+    except SystemExit as fault:
+        say(str(fault))
+        return False
+    return True
 
 
 def unless(account: Account, function: str, said: str, **event: str) -> bool:

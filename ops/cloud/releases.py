@@ -22,6 +22,7 @@ class Release:
     migration: str  # the version of the migration function
     parameters: dict[str, str]
     template: str  # its address
+    before: str  # what it took the place of; empty where there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,15 @@ class Shelf:
     def key(self, name: str) -> str:
         return f"{self.stack.name}/releases/{name}"
 
-    def keep(self) -> None:
-        """The one that is deployed now."""
+    def keep(self, before: str) -> None:
+        """The one that is deployed now, in the place of that one."""
         function = self.stack.outputs()["MigrationFunctionName"]
         functions = boto3.client("lambda", region_name=self.account.region)
         version = functions.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
         parameters, template = self.stack.parameters(), self.key(f"{self.current()}.yaml")
         self.s3.put_object(Bucket=self.bucket, Key=template, Body=self.stack.template().encode())
         address = f"{self.s3.meta.endpoint_url}/{self.bucket}/{template}"
-        release = Release(self.current(), version, parameters, address)
+        release = Release(self.current(), version, parameters, address, before)
         body = json.dumps(asdict(release)).encode()
         self.s3.put_object(Bucket=self.bucket, Key=self.key(f"{release.id}.json"), Body=body)
 
@@ -52,11 +53,12 @@ class Shelf:
         return self.stack.parameters()["ReleaseId"]
 
     def before(self, release: str) -> Release | None:
-        """The newest that is older."""
+        """What it took the place of; of one that is not kept, the newest that is older."""
         names = [key.rpartition("/")[2] for key in self.listed()]
-        ids = sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
-        older = [one for one in ids if one < release]
-        return self.find(older[-1]) if older else None
+        ids = {name.removesuffix(".json") for name in names if name.endswith(".json")}
+        older = max((one for one in ids if one < release), default="")
+        found = self.find(release).before if release in ids else older
+        return self.find(found) if found else None
 
     def listed(self) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(""))

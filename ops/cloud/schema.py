@@ -1,6 +1,5 @@
 """The schema of ENV's release: its migration function, asked in the place of a database of one's own."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,14 +12,13 @@ Ask = Callable[..., dict[str, Any]]  # the answer to an action and its fields
 
 
 @contextmanager
-def of_release(*, back: bool) -> Iterator[Ask]:
-    """The live version; for the way back the one that knows where the database is. None is no failure."""
+def of_release(*, back: bool = False, first: bool = False) -> Iterator[Ask]:
+    """The live version; for the way back the one that knows where the database is; `first`: or of none."""
     with signed_in() as account:
-        stack = account.stack()
-        function = stack.outputs().get("MigrationFunctionName") if stack.status() else None
-        if not function:
-            say(f"{stack.name} is not there yet: its first release runs every revision")
-            sys.exit(0)
+        if first and not (account.stack().status() and account.stack().outputs()):
+            yield lambda _: {"to": None, "pending": [], "verdict": "empty"}
+            return
+        function = account.there().outputs()["MigrationFunctionName"]
 
         def call(version: str, action: str, **fields: Any) -> dict[str, Any]:
             return invoke(f"{function}:{version}", {"action": action} | fields, account.region)
@@ -41,15 +39,17 @@ def of_release(*, back: bool) -> Iterator[Ask]:
 
 def knowing(call: Ask) -> str:
     """After a rollback neither the live version nor the newest; the ledger has the one that moved it."""
-    live = call("live", "history")
-    ran = (run["function_version"] for run in live["runs"] if run["function_version"])
-    for version in dict.fromkeys(["live", *map(str, ran)]):
+    version, found = "live", call("live", "history")
+    to, left = found["to"], [run["function_version"] for run in found["runs"] if run["function_version"]]
+    while to not in {None, *(revision["id"] for revision in found["revisions"])}:
+        if not left:
+            fail(f"no version of the function that is kept knows revision {to}: deploy its code again")
+        version = left.pop(0)
         try:
-            known = call(version, "history")["revisions"]
-        except NoAnswer:
-            continue  # it is not kept any more
-        if live["to"] in {None, *(revision["id"] for revision in known)}:
-            if version != "live":
-                say(f"The live code does not know revision {live['to']}; version {version} does.")
-            return version
-    return fail(f"no version of the function that is kept knows revision {live['to']}: deploy its code again")
+            found = call(version, "history")
+        except NoAnswer as error:
+            if "ResourceNotFoundException" not in str(error):  # it is not kept any more
+                raise
+    if version != "live":
+        say(f"The live code does not know revision {to}; version {version} does.")
+    return version

@@ -92,18 +92,17 @@ class Stack:
                 return status
             time.sleep(float(os.environ.get("SAM_CLI_POLL_DELAY") or 3))
 
-    def delete(self, role: Mapping[str, str]) -> bool:
-        """To its end; whether there was one. One that stays ends the program with the reason."""
+    def delete(self, role: Mapping[str, str]) -> None:
+        """To its end. One that stays ends the program with the reason."""
         if not self.rested():
             say(f"{self.name}: not there")
-            return False
+            return
         say(f"{self.name}: deleting it")
         before = self.newest()
         self.client.delete_stack(StackName=self.name, **role)
         if self.follow(before, list):
             fail(f"{self.name} was not deleted: {self.reason(before)}")
         say(f"{self.name}: deleted")
-        return True
 
     def newest(self) -> str:
         """The id of the last event."""

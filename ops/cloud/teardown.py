@@ -1,7 +1,6 @@
 """`make destroy ENV=..`: the release and its previews; with DATA=yes what they stood on, too."""
 
 import os
-import sys
 from typing import Any
 
 import boto3
@@ -9,7 +8,7 @@ import boto3
 from ops.cloud.account import Account, signed_in
 from ops.cloud.previews import found
 from ops.cloud.releases import shelf
-from ops.terminal import fail, say
+from ops.terminal import confirm, fail, say
 
 
 def destroy() -> None:
@@ -23,7 +22,8 @@ def destroy() -> None:
         under = [name for name in (f"{base}-database", f"{base}-network") if name in there]
         asked = {base: f"This deletes {', '.join(doomed)}"} if doomed else {}
         if data == "yes" and under:
-            asked[f"{base}-database"] = f"This deletes {' and '.join(under)}, with every row"
+            rows = ", with every row" if f"{base}-database" in under else ""
+            asked[under[0]] = f"This deletes {' and '.join(under)}{rows}"
         agree(asked)
         for part in [*previews, ""]:
             account.stack(part).delete(account.role())
@@ -42,23 +42,21 @@ def destroy() -> None:
 def agree(asked: dict[str, str]) -> None:
     """By AGREE, which holds each name, or at the terminal; otherwise the program ends."""
     for name, what in asked.items():
-        if name in (os.environ.get("AGREE") or "").split():
-            continue
-        if not sys.stdin.isatty():
-            fail(f'{what}; nothing was deleted, and AGREE="{" ".join(asked)}" agrees to it')
-        if input(f"{what}. Type {name} to go on: ") != name:
-            fail("nothing was deleted")
+        if name not in (os.environ.get("AGREE") or "").split():
+            confirm(what, name, f'{what}; nothing was deleted, and AGREE="{" ".join(asked)}" agrees to it')
 
 
 def delete_database(account: Account) -> None:
-    """And names the snapshot that its stack leaves (DeletionPolicy)."""
+    """And names the snapshots that are left, of which its stack makes the last (DeletionPolicy)."""
     rds, stack = boto3.client("rds", region_name=account.region), account.stack("database")
     server = stack.resource("Server") if stack.status() else None
-    before = snapshots(rds, server)
     unprotect(rds, server)
-    if stack.delete(account.role()):
-        last = sorted(snapshots(rds, server) - before)
-        say(f"  the last snapshot of {server}: {', '.join(last) or 'none was found'}")
+    stack.delete(account.role())
+    if server:
+        asked = {"DBInstanceIdentifier": server, "SnapshotType": "manual"}
+        pages = rds.get_paginator("describe_db_snapshots").paginate(**asked)
+        left = sorted(told["DBSnapshotIdentifier"] for page in pages for told in page["DBSnapshots"])
+        say(f"  snapshots of {server}: {', '.join(left) or 'none was found'}")
 
 
 def unprotect(rds: Any, server: str | None) -> None:
@@ -71,9 +69,3 @@ def unprotect(rds: Any, server: str | None) -> None:
         say(f"  {server}: no longer protected from deletion")
         rds.modify_db_instance(DBInstanceIdentifier=server, DeletionProtection=False)
         rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=server)
-
-
-def snapshots(rds: Any, server: str | None) -> set[str]:
-    asked = {"DBInstanceIdentifier": server, "SnapshotType": "manual"}
-    pages = rds.get_paginator("describe_db_snapshots").paginate(**asked) if server else []
-    return {told["DBSnapshotIdentifier"] for page in pages for told in page["DBSnapshots"]}

@@ -22,7 +22,8 @@ MOVED = {
 def drift(account: Account, _: Mapping[str, str]) -> Iterator[tuple[str, str] | str]:
     """Each fault with its fix; or what can be said of it."""
     stacks = [account.stack(part) for part in ("pipeline", "network", "database", "")]
-    there = [stack for stack in stacks if stack.status() in SETTLED]
+    found = [(stack, stack.status()) for stack in stacks]
+    there = [stack for stack, status in found if status in SETTLED]
     begun = [one.client.detect_stack_drift(StackName=one.name)["StackDriftDetectionId"] for one in there]
     for stack, detection in zip(there, begun, strict=True):
         say(f"    drift: waiting for {stack.name}")
@@ -34,7 +35,8 @@ def drift(account: Account, _: Mapping[str, str]) -> Iterator[tuple[str, str] | 
             if fault := differing(one):
                 fix = "take that back, or write it to its template and deploy that"
                 yield f"{stack.name}: {one['LogicalResourceId']} {fault}", fix
-    yield f"{len(begun)} stacks are as they were deployed"
+    moving = [f"{stack.name} is in {status}" for stack, status in found if status not in {None, *SETTLED}]
+    yield ", ".join([f"{len(begun)} stacks are as they were deployed", *moving])
 
 
 def waited(stack: Stack, detection: str) -> dict[str, Any]:

@@ -4,10 +4,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from io import StringIO
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +16,7 @@ from app.foundation.settings import Settings
 from ops.cloud import budget
 from ops.cloud.account import Account, named, signed_in
 from ops.cloud.deploy import parameters_of
-from ops.cloud.stack import NEVER, SETTLED
+from ops.cloud.stack import GO_ON, NEVER, SETTLED
 from ops.doctor import drifting, names
 from ops.environment import ROOT
 from ops.terminal import fail, say
@@ -110,14 +108,11 @@ def connections(account: Account, parameters: Parameters) -> Found:
     if account.stack("database").status() not in SETTLED:
         yield "no database to ask"
         return
-    said = StringIO()
     try:
-        with redirect_stdout(said):
-            budget.check(account, parameters)
+        yield budget.check(account, parameters).removeprefix("Connections: ")
     except SystemExit as ended:
         fault, _, fix = str(ended.code).removeprefix(f"{NAME}: ").partition(": ")
         yield fault, fix
-    yield said.getvalue().strip().removeprefix("Connections: ")
 
 
 def schema(account: Account, _: Parameters) -> Found:
@@ -142,14 +137,15 @@ def leftovers(account: Account, _: Parameters) -> Found:
     listed = [one for page in pages for one in page["Stacks"]]
     for one in (one for one in listed if f"{one['StackName']}-".startswith(f"{base.name}-")):
         stack, status = one["StackName"], one["StackStatus"]
+        _, is_preview, called = stack.partition(f"{base.name}-preview-")
+        down = f"make preview ENV={account.environment} NAME={called} DOWN=yes"
         if status in NEVER or status.endswith("_FAILED"):
-            fix = "deploy again, which offers to delete it" if status in NEVER else "see its events"
-            yield f"{stack} is in {status}", fix
+            fix = GO_ON if status == "UPDATE_ROLLBACK_FAILED" else "see its events in the console"
+            fix = "deploy again, which offers to delete it" if status in NEVER else fix
+            yield f"{stack} is in {status}", down if is_preview else fix
         age = datetime.now(UTC) - one.get("LastUpdatedTime", one["CreationTime"])
-        if stack.startswith(f"{base.name}-preview-") and age > OLD:
-            called = stack.removeprefix(f"{base.name}-preview-")
-            fix = f"make preview ENV={account.environment} NAME={called} DOWN=yes"
-            yield f"{stack} is {age.days} days old", fix
+        if is_preview and age > OLD:
+            yield f"{stack} is {age.days} days old", down
     yield "none"
 
 
@@ -164,8 +160,9 @@ def limits(account: Account, parameters: Parameters) -> Found:
 
 def alarms(account: Account, _: Parameters) -> Found:
     cloudwatch = boto3.client("cloudwatch", region_name=account.region)
-    prefix = f"{account.stack().name}-"
-    for one in cloudwatch.describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")["MetricAlarms"]:
+    name = account.stack().name
+    found = cloudwatch.describe_alarms(AlarmNamePrefix=f"{name}-", StateValue="ALARM")["MetricAlarms"]
+    for one in (one for one in found if not one["AlarmName"].startswith(f"{name}-preview-")):
         fix = f"make deploy ENV={account.environment} ALARMS=ignore, if a release is what mends it"
         yield f"{one['AlarmName']} rings: {one.get('StateReason', '')}", fix
     yield "none rings"

@@ -22,7 +22,8 @@ def name(account: Account, parameters: Mapping[str, str]) -> Iterator[tuple[str,
         yield "none of its own"
         return
     there = stack.status() in SETTLED
-    if arn := (stack.resource("Certificate") if there else None) or parameters["CertificateArn"]:
+    # while one is not proven, the stack waits for it
+    if arn := (stack.resource("Certificate") if stack.status() else None) or parameters["CertificateArn"]:
         acm = boto3.client("acm", region_name=account.region)
         yield certificate(acm.describe_certificate(CertificateArn=arn)["Certificate"])
     if not (target := stack.outputs().get("DomainTarget") if there else None):

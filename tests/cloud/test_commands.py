@@ -28,6 +28,7 @@ Resources:
       MasterUserPassword: nobodys-password, DeletionProtection: true}
 """
 
+BROKEN = "Resources: {Stream: {Type: AWS::Logs::LogStream, Properties: {}}}"
 LEFT = "\x04"  # Ctrl-D
 
 Done = subprocess.CompletedProcess[str]
@@ -135,6 +136,8 @@ class Story:
     back: Seen
     pending: Done
     migrated: Seen
+    nowhere: dict[tuple[str, str], Done]  # commands for a release that is not there, or never was whole
+    ahead: Done  # the plan of what is not released yet
     rolled: Seen
     after: Seen  # a downgrade after the rollback
     kept: Seen  # as it is named
@@ -159,9 +162,24 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     tell("a release")
     first = place.commit("first")
     released = see(place, make(place, "deploy"))
+    looked = {**logged(place, tell), **moved(place, tell)}
+    previewed = {**preview(place, tell), "commits": (first, place.commit("the same"))}
+    tell("a release with that revision, rolled back, and then its schema")
+    make(place, "deploy", CI="true")
+    rolled = see(place, make(place, "rollback"))
+    after = see(place, make(place, "downgrade", TO="-1", YES="yes"))
+    back: dict[str, Any] = {"released": released, "rolled": rolled, "after": after}
+    return Story(**looked, **previewed, **back, **destroy(place, tell))
+
+
+def logged(place: Place, tell: Callable[[str], None]) -> dict[str, Any]:
     tell("logs, followed, too")
     logs = {of: make(place, "logs", OF=of) for of in ("api", "migrate", "task")}
-    followed = follow(place)
+    return {"logs": logs, "followed": follow(place)}
+
+
+def moved(place: Place, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The schema, back and forth; and where there is no release, or none that ever was whole."""
     tell("migrate, plan, downgrade")
     looks = {do: make(place, "migrate", DO=do) for do in ("current", "history", "dance")}
     looks["plan"] = make(place, "plan")
@@ -170,37 +188,55 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     back = see(place, make(place, "downgrade", TO="-1", YES="yes"))
     pending = make(place, "plan")
     migrated = see(place, make(place, "migrate"))
+    assert place.cloud.apply(BROKEN, "slipway-prod") == "ROLLBACK_COMPLETE"
+    places = {"staging": ("plan", "migrate", "url"), "prod": ("plan", "migrate", "downgrade", "logs", "url")}
+    nowhere = {
+        (where, what): make(place, what, ENV=where, TO="-1")
+        for where, all_ in places.items()
+        for what in all_
+    }
+    place.cloud.delete("slipway-prod")
+    return {"looks": looks, "asked": asked, "typed": typed, "back": back, "pending": pending} | {
+        "migrated": migrated,
+        "nowhere": nowhere,
+    }
+
+
+def preview(place: Place, tell: Callable[[str], None]) -> dict[str, Any]:
+    """With a revision that the release has not, in the place of one that never was whole."""
     tell("a preview, with a revision")
     place.add_revision(ADDED, NEWEST, "nickname")
-    second = place.commit("second")
-    up = see(place, make(place, "preview", NAME="x", ADMINISTRATOR_EMAIL="preview@example.com"))
+    place.commit("second")
+    ahead = make(place, "plan")
+    assert place.cloud.apply(BROKEN, PREVIEW) == "ROLLBACK_COMPLETE"
+    who = {"ADMINISTRATOR_EMAIL": "preview@example.com", "ADMINISTRATOR_PASSWORD": "a-long-enough-one"}
+    up = see(place, make(place, "preview", NAME="x", CI="true", **who))
     url = place.cloud.outputs(PREVIEW)["ApiUrl"]
-    versions = tuple(
-        httpx2.get(f"{one}/version", timeout=60).json() for one in (url, place.cloud.outputs(STACK)["ApiUrl"])
-    )
+    both = (url, place.cloud.outputs(STACK)["ApiUrl"])
+    versions = tuple(httpx2.get(f"{one}/version", timeout=60).json() for one in both)
     tell("the preview again")
-    again = see(place, make(place, "preview", NAME="x", CI="true"))
+    again = see(place, make(place, "preview", NAME="x"))
     tell("the preview kept, then swept")
     kept = see(place, make(place, "preview", DOWN="yes", KEEP="w x"))
     down = see(place, make(place, "preview", DOWN="yes", KEEP=""))
     down_again = see(place, make(place, "preview", NAME="x", DOWN="yes"))
-    tell("a release with that revision, rolled back, and then its schema")
-    make(place, "deploy", CI="true")
-    rolled = see(place, make(place, "rollback"))
-    after = see(place, make(place, "downgrade", TO="-1", YES="yes"))
+    return {"ahead": ahead, "up": up, "url": url, "versions": versions, "again": again, "kept": kept} | {
+        "down": down,
+        "down_again": down_again,
+    }
+
+
+def destroy(place: Place, tell: Callable[[str], None]) -> dict[str, Any]:
     tell("destroy")
     refused = [see(place, make(place, "destroy", AGREE="slipway-prod"))]
     refused += [see(place, at_terminal(place, answer, "destroy")) for answer in ("slipway\n", LEFT)]
     half = see(place, make(place, "destroy", DATA="yes", AGREE=STACK))
     place.cloud.apply(SERVER, f"{STACK}-preview-y")
     failed = see(place, make(place, "destroy", AGREE=STACK))
-    stuck = place.cloud.call(
-        "cloudformation",
-        "describe_stack_resource",
-        StackName=f"{STACK}-preview-y",
-        LogicalResourceId="Server",
-    )["StackResourceDetail"]["PhysicalResourceId"]
-    place.cloud.call("rds", "modify_db_instance", DBInstanceIdentifier=stuck, DeletionProtection=False)
+    named = {"StackName": f"{STACK}-preview-y", "LogicalResourceId": "Server"}
+    found = place.cloud.call("cloudformation", "describe_stack_resource", **named)["StackResourceDetail"]
+    kept = {"DBInstanceIdentifier": found["PhysicalResourceId"]}
+    place.cloud.call("rds", "modify_db_instance", **kept, DeletionProtection=False)
     destroyed = see(place, make(place, "destroy", AGREE=STACK))
     empty = make(place, "logs")
     tell("destroy, with the data")
@@ -210,36 +246,12 @@ def story(place: Place, tell: Callable[[str], None]) -> Story:
     left = see(place, gone).stacks
     listed = place.cloud.call("rds", "describe_db_snapshots", DBInstanceIdentifier=server)["DBSnapshots"]
     nothing = make(place, "destroy", DATA="yes", AGREE=f"{STACK} {STACK}-database")
-    return Story(
-        released,
-        up,
-        again,
-        url,
-        (versions[0], versions[1]),
-        (first, second),
-        logs,
-        followed,
-        looks,
-        asked,
-        typed,
-        back,
-        pending,
-        migrated,
-        rolled,
-        after,
-        kept,
-        down,
-        down_again,
-        refused,
-        failed,
-        destroyed,
-        empty,
-        half,
-        gone,
-        left,
-        [one["DBSnapshotIdentifier"] for one in listed],
-        shelf(place),
-        nothing,
+    seen = {"refused": refused, "half": half, "failed": failed, "destroyed": destroyed, "empty": empty}
+    snapshots = [one["DBSnapshotIdentifier"] for one in listed]
+    return (
+        seen
+        | {"gone": gone, "left": left, "snapshots": snapshots, "nothing": nothing}
+        | {"kept_releases": shelf(place)}
     )
 
 
@@ -259,6 +271,7 @@ def test_a_preview_is_one_more_release(story: Story) -> None:
     assert story.up.stacks - story.released.stacks == {PREVIEW}
     assert story.up.said[-1] == story.url
     assert "Database preview_x: made" in story.up.said
+    assert f"{PREVIEW}: deleted" in story.up.said  # what was left of one that never was whole
     assert [version["commit"] for version in story.versions] == [*story.commits[::-1]]
 
 
@@ -275,7 +288,7 @@ def test_it_answers_with_its_own_code_and_schema(story: Story) -> None:
 
 def test_again_it_is_a_new_release_of_it(story: Story) -> None:
     well(story.again.done)
-    assert "Database" not in story.again.done.stdout
+    assert "Database preview_x: there" in story.again.said
     assert "change" in story.again.done.stdout
     assert (story.again.stacks, story.again.users) == (story.up.stacks, story.up.users)
     assert story.again.said[-1] == story.url
@@ -290,12 +303,12 @@ def test_down_leaves_nothing_of_it(story: Story) -> None:
     well(story.down.done)
     assert (story.down.stacks, story.down.databases) == (story.released.stacks, {"app"})
     assert re.search(r"^  DELETE_\w+ +\w+", story.down.done.stdout, re.MULTILINE)
-    assert story.down.said[-2:] == [f"{PREVIEW}: deleted", "Database preview_x: dropped"]
+    assert (story.down.said[0], story.down.said[-1]) == ("Database preview_x: dropped", f"{PREVIEW}: deleted")
 
 
 def test_down_of_what_is_not_there_is_no_error(story: Story) -> None:
     well(story.down_again.done)
-    assert story.down_again.said == [f"{PREVIEW}: not there", "Database preview_x: not there"]
+    assert story.down_again.said == ["Database preview_x: not there", f"{PREVIEW}: not there"]
 
 
 @pytest.mark.parametrize(
@@ -342,20 +355,37 @@ def test_nothing_is_pending_after_a_release(story: Story) -> None:
 
 def test_a_downgrade_asks(story: Story) -> None:
     refuses(story.asked, "nobody is there to ask; say so with YES=yes")
-    assert f"This takes back every revision after {FIRST}" in story.typed.stdout
-    refuses(story.typed, "nothing was changed")
+    told = f"This takes back every revision after {FIRST} in {STACK}, with what only they hold. "
+    assert story.typed.stderr == f"{told}Type yes to go on: slipway: nothing was changed\n"
 
 
 def test_a_downgrade_takes_a_step_back(story: Story) -> None:
     well(story.back.done)
     assert story.back.revisions == {"app": FIRST}
-    assert story.back.said == [f"took back {NEWEST}", f"The database is at revision {FIRST}."]
+    assert story.back.said == [f"took back {NEWEST}", f"The database is at revision {FIRST}: behind."]
 
 
 def test_the_plan_has_titles_sql_and_hazards(story: Story) -> None:
     well(story.pending)
     assert re.match(rf"-- {NEWEST} \S.+ \(expand\)\n", story.pending.stdout)
     assert "CREATE TABLE" in story.pending.stdout or "ALTER TABLE" in story.pending.stdout
+
+
+def test_the_plan_is_of_this_checkout(story: Story) -> None:
+    """And of what is not released yet, as who approves a deployment reads it."""
+    assert story.ahead.stdout.startswith(f"-- {ADDED} Add nickname. (expand)\nALTER TABLE users"), story.ahead
+    assert re.findall("^-- [0-9a-f]{12}", story.ahead.stdout, re.MULTILINE) == [f"-- {ADDED}"]
+    for where in ("staging", "prod"):
+        first = story.nowhere[where, "plan"]
+        well(first)
+        assert re.findall("^-- ([0-9a-f]{12})", first.stdout, re.MULTILINE) == [FIRST, NEWEST]
+
+
+def test_what_is_not_there_or_never_was_whole_is_said(story: Story) -> None:
+    for (where, what), done in story.nowhere.items():
+        state = "in ROLLBACK_COMPLETE" if where == "prod" else "not there"
+        if what != "plan":
+            refuses(done, f"slipway-{where} is {state}: make deploy ENV={where}")
 
 
 def test_migrate_brings_it_to_the_newest(story: Story) -> None:
@@ -376,9 +406,9 @@ def test_after_a_rollback_another_version_takes_the_revision_back(story: Story) 
 def test_without_its_name_nothing_is_destroyed(story: Story) -> None:
     told = f"This deletes {STACK}"
     refuses(story.refused[0].done, f'{told}; nothing was deleted, and AGREE="{STACK}" agrees to it')
-    refuses(story.refused[1].done, "nothing was deleted")
-    assert story.refused[1].done.stdout == f"{told}. Type {STACK} to go on: "
-    refuses(story.refused[2].done, "stopped here; what CloudFormation has begun goes on there")
+    asked = f"{told}. Type {STACK} to go on: slipway: "
+    assert story.refused[1].done.stderr == f"{asked}nothing was changed\n"
+    assert story.refused[2].done.stderr.startswith(f"{asked}stopped here; what AWS has begun goes on there")
     for seen in story.refused:
         assert seen.stacks == story.released.stacks
 
@@ -414,7 +444,7 @@ def test_with_the_data_a_snapshot_is_left(story: Story) -> None:
     assert "no longer protected from deletion" in story.gone.stdout
     assert story.kept_releases == []
     [snapshot] = story.snapshots
-    assert re.search(rf"^  the last snapshot of \S+: {snapshot}$", story.gone.stdout, re.MULTILINE)
+    assert re.search(rf"^  snapshots of \S+: {snapshot}$", story.gone.stdout, re.MULTILINE)
 
 
 def test_destroyed_again_it_is_no_error(story: Story) -> None:

@@ -148,7 +148,7 @@ def test_without_credentials_it_says_so_and_what_it_can(story: Story) -> None:
         ("schema: behind for what is deployed, at ", "make deploy ENV=staging, whose gate"),
         (
             f"leftovers: {NAME}-preview-broken is in ROLLBACK_COMPLETE",
-            "deploy again, which offers to delete it",
+            "make preview ENV=staging NAME=broken DOWN=yes",
         ),
         (f"alarms: {NAME}-ServerErrors", "make deploy ENV=staging ALARMS=ignore"),
     ],

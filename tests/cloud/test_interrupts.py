@@ -67,7 +67,7 @@ def test_it_says_what_goes_on_without_it(
 ) -> None:
     for stage, stopped in zip(STAGES, story[0], strict=True):
         assert stopped.code != 0
-        assert "slipway: stopped here; what CloudFormation has begun goes on there" in stopped.said, stage
+        assert "slipway: stopped here; what AWS has begun goes on there" in stopped.said, stage
         assert "Traceback" not in stopped.said, stage
 
 

@@ -10,13 +10,14 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from app.foundation.invoke import NoAnswer
 from app.foundation.settings import Settings
 from ops.cloud.account import Account
-from ops.cloud.stack import Stack
+from ops.cloud.stack import GO_ON, Stack
 from ops.doctor import drifting, examination, names
 from ops.terminal import fail
 from tests.cloud.test_rules import NOT_VARIABLES
@@ -24,6 +25,7 @@ from tests.stand_ins.endpoint import Endpoint
 
 ACCOUNT = Account("staging", "eu-central-1", "123456789012")
 LAMBDA = {"Runs": "lambda", "DomainName": "", "HostedZoneId": "", "CertificateArn": ""}
+CERTIFICATE = "arn:aws:acm:eu-central-1:1:certificate/1"
 NAME, TARGET = "api.example.com", "d-1.execute-api.eu-central-1.amazonaws.com"
 
 # settings that a place does without, and why
@@ -236,10 +238,22 @@ def test_a_name_in_a_zone_needs_its_registrar(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("deployed")
 def test_both_are_asked_of_a_name(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver({}))
-    own = {"DomainName": NAME, "CertificateArn": "arn:aws:acm:eu-central-1:1:certificate/1"}
+    own = {"DomainName": NAME, "CertificateArn": CERTIFICATE}
     with aws(200, {"Certificate": {"DomainName": NAME, "Status": "EXPIRED"}}):
         found = faults(names.name(ACCOUNT, LAMBDA | own))
     assert [fault.split(NAME)[1].split()[0] for fault, _ in found] == ["is", "does"]
+
+
+def test_a_certificate_that_a_deployment_waits_for(
+    aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = SimpleNamespace(status=lambda: "CREATE_IN_PROGRESS", resource=lambda _: CERTIFICATE)
+    monkeypatch.setattr(Account, "stack", lambda *_: stack)
+    told = {"DomainName": NAME, "Status": "PENDING_VALIDATION", "DomainValidationOptions": [RECORD]}
+    with aws(200, {"Certificate": told}):
+        [(fault, fix)] = faults(names.name(ACCOUNT, LAMBDA | {"DomainName": NAME}))
+    assert fault == f"the certificate of {NAME} is not proven yet"
+    assert fix == "make the record _1.api.example.com. CNAME _2.acm-validations.aws."
 
 
 # drift
@@ -370,25 +384,48 @@ def listed(name: str, status: str = "UPDATE_COMPLETE", days: int = 0) -> dict[st
 PREVIEW = "slipway-staging-preview-x"
 
 
+AGAIN = "deploy again, which offers to delete it"
+DOWN = "make preview ENV=staging NAME=x DOWN=yes"
+
+
 @pytest.mark.parametrize(
     ("stack", "found"),
     [
         (listed("slipway-staging"), []),
         (listed("slipway-staging", days=400), []),
         (listed(PREVIEW, days=6), []),
-        (listed(PREVIEW, days=7), [f"{PREVIEW} is 7 days old"]),
+        (listed(PREVIEW, days=7), [(f"{PREVIEW} is 7 days old", DOWN)]),
+        (listed(PREVIEW, "CREATE_FAILED"), [(f"{PREVIEW} is in CREATE_FAILED", DOWN)]),
         (listed(PREVIEW.replace("staging", "prod"), days=8), []),
         (listed("slipway-staging2", "ROLLBACK_COMPLETE"), []),
-        (listed("slipway-staging", "ROLLBACK_COMPLETE"), ["slipway-staging is in ROLLBACK_COMPLETE"]),
-        (listed("slipway-staging", "DELETE_FAILED"), ["slipway-staging is in DELETE_FAILED"]),
+        (
+            listed("slipway-staging", "ROLLBACK_COMPLETE"),
+            [("slipway-staging is in ROLLBACK_COMPLETE", AGAIN)],
+        ),
+        (
+            listed("slipway-staging", "DELETE_FAILED"),
+            [("slipway-staging is in DELETE_FAILED", "see its events in the console")],
+        ),
+        (
+            listed("slipway-staging", "UPDATE_ROLLBACK_FAILED"),
+            [("slipway-staging is in UPDATE_ROLLBACK_FAILED", GO_ON)],
+        ),
         (listed("slipway-staging", "UPDATE_IN_PROGRESS"), []),
     ],
 )
-def test_what_is_left_over(monkeypatch: pytest.MonkeyPatch, stack: dict[str, Any], found: list[str]) -> None:
+def test_what_is_left_over(
+    monkeypatch: pytest.MonkeyPatch, stack: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
     paginator = SimpleNamespace(paginate=lambda **_: [{"Stacks": [stack]}])
     client = SimpleNamespace(get_paginator=lambda _: paginator)
     monkeypatch.setattr(Account, "stack", lambda *_: Stack("slipway-staging", client))
-    given = faults(examination.leftovers(ACCOUNT, LAMBDA))
-    assert [fault for fault, _ in given] == found
-    if "days old" in "".join(found):
-        assert given[0][1] == "make preview ENV=staging NAME=x DOWN=yes"
+    assert faults(examination.leftovers(ACCOUNT, LAMBDA)) == found
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_previews_alarm_is_not_the_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    ringing = [{"AlarmName": f"slipway-staging-{name}"} for name in ("preview-x-Errors", "ServerErrors")]
+    quiet = SimpleNamespace(describe_alarms=lambda **_: {"MetricAlarms": ringing})
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: quiet)
+    [(fault, _)] = faults(examination.alarms(ACCOUNT, LAMBDA))
+    assert fault == "slipway-staging-ServerErrors rings: "

@@ -34,7 +34,7 @@ INPUTS = {
     "actions/setup-python": ["python-version"],
     "actions/cache": ["path", "key", "restore-keys"],
     "aws-actions/configure-aws-credentials": ["role-to-assume", "aws-region"],
-    "zaproxy/action-baseline": ["target", "fail_action", "allow_issue_writing"],
+    "zaproxy/action-baseline": ["target", "cmd_options", "fail_action", "allow_issue_writing"],
 }
 STUB = """name: stand-in
 description: keeps what it is given

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.pipeline
 DONE = Asked()
 # what is written in place of what, and what the model says of it
 REFUSED = [
-    ("triggers {", "trigger {", "pipeline: trigger is not known here"),
+    ("triggers {", "trigger {", "pipeline: trigger is not known in this place"),
     ("triggers {", "triggers { cron('@daily') }\n  triggers {", "pipeline: triggers is there twice"),
     ("githubPush()", "", "triggers: is empty"),
     ("  agent none", "  // none", "pipeline: agent is missing"),
@@ -22,12 +22,12 @@ REFUSED = [
     ("allowEmptyResults", "allowEmptyResult", "junit: there is no allowEmptyResult"),
     ("junit testResults:", "junit checksName:", "junit: testResults is missing"),
     ("numToKeepStr", "numToKeep", "logRotator: there is no numToKeep"),
-    ("lock(resource: 'slipway-prod')", "locked('slipway-prod')", "options: locked is not known here"),
+    ("lock(resource: 'slipway-prod')", "locked('slipway-prod')", "options: locked is not known in this place"),
     ("lock(resource: 'slipway-prod')", "lock(resources: 'slipway-prod')", "lock: there is no resources"),
     ("timeout(time: 1,", "disableConcurrentBuilds(time: 1,", "options: disableConcurrentBuilds is not known"),
-    ("branch 'main'", "branches 'main'", "when: branches is not known here"),
-    ("beforeOptions true", "beforeOption true", "when: beforeOption is not known here"),
-    ("unsuccessful {", "unsucessful {", "post: unsucessful is not known here"),
+    ("branch 'main'", "branches 'main'", "when: branches is not known in this place"),
+    ("beforeOptions true", "beforeOption true", "when: beforeOption is not known in this place"),
+    ("unsuccessful {", "unsucessful {", "post: unsucessful is not known in this place"),
     ("      message 'Deploy to prod?'\n", "", "input: message is missing"),
     ('steps { echo "Approved by ${APPROVER}" }', "steps { sh 'true' }", "sh: needs an agent"),
     ("sh 'make plan ENV=prod'", "if (true) { sh 'true' }", "not what may stand in steps"),

@@ -8,7 +8,8 @@ from tests.pipelines.jenkins import SECRET, Asked, Jenkins, Played
 
 pytestmark = pytest.mark.pipeline
 
-CHECKS = ["check", "test", "test T=-m artifact", "cloud-test", "test T=-m container", "scan"]
+CHECKS = ["check", "test", "test T=-m artifact", "cloud-test", "test T=-m pipeline", "test T=-m container"]
+CHECKS += ["scan"]
 DEPLOY = ["plan ENV=staging", "deploy ENV=staging"]
 LOAD = ["url ENV=staging", "load URL=https://api.example.com"]
 STAGING = [*CHECKS, *DEPLOY, *LOAD]
@@ -117,7 +118,7 @@ def test_images_elsewhere_take_a_password_that_is_never_an_argument(builds: dict
 
 
 def test_reports_and_artifacts_are_kept(builds: dict[str, Played]) -> None:
-    reports = ["artifact.xml", "cloud.xml", "image.xml", "test.xml"]
+    reports = ["artifact.xml", "cloud.xml", "image.xml", "pipelines.xml", "test.xml"]
     assert builds["main"].all_of("junit") == [reports]
     coverage = "dist/reports/coverage/index.html"
     kept = sorted([coverage, *(f"dist/reports/{name}" for name in reports)])

@@ -27,7 +27,8 @@ def test_these_are_all() -> None:
 
 def test_the_checks_and_then_main_in_order() -> None:
     assert commands("check") == [
-        "check", "test", 'test T="-m artifact"', "cloud-test", 'test T="-m container"', "scan"
+        "check", "test", 'test T="-m artifact"', "cloud-test", 'test T="-m pipeline"',
+        'test T="-m container"', "scan",
     ]  # fmt: skip
     assert commands("deploy") == [
         "plan ENV=staging", "deploy ENV=staging", 'load URL="$URL"', "rollback ENV=staging",

@@ -11,6 +11,7 @@ from app.foundation.schema import Revision
 from app.migration.errors import Refused
 from app.migration.ledger import TABLES
 from app.migration.moving import pending
+from app.migration.scripts import Scripts
 from app.migration.steps import Run
 
 BOOKKEEPING = {"alembic_version", *TABLES.tables}
@@ -39,12 +40,12 @@ def runs(connection: Connection) -> list[dict[str, Any]]:
 def plan(run: Run) -> dict[str, Any]:
     """The SQL of each revision that is not applied."""
     left = pending(run, run.standing(), None)
-    return {"plan": [{"id": each.id, "phase": each.phase, "sql": sql(run, each)} for each in left]}
+    return {"plan": [{"id": each.id, "phase": each.phase, "sql": sql(run.scripts, each)} for each in left]}
 
 
-def sql(run: Run, revision: Revision) -> str:
+def sql(scripts: Scripts, revision: Revision) -> str:
     try:
-        return run.scripts.sql(revision)
+        return scripts.sql(revision)
     except Refused as error:
         return f"-- {error}"
 

@@ -7,13 +7,13 @@ class Calls {
 
     def methodMissing(String name, arguments) {
         if (words[name] instanceof Closure) { return words[name].call(*arguments) }
-        if (!(name in known)) { throw new Refused("$place: $name is not known here") }
+        if (!(name in known)) { throw new Refused("$place: $name is not known in this place") }
         found << [name, arguments as List]
         null
     }
 
     def propertyMissing(String name) {
-        if (!words.containsKey(name)) { throw new Refused("$place: $name is not known here") }
+        if (!words.containsKey(name)) { throw new Refused("$place: $name is not known in this place") }
         words[name]
     }
 
