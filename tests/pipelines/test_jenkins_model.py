@@ -22,7 +22,11 @@ REFUSED = [
     ("allowEmptyResults", "allowEmptyResult", "junit: there is no allowEmptyResult"),
     ("junit testResults:", "junit checksName:", "junit: testResults is missing"),
     ("numToKeepStr", "numToKeep", "logRotator: there is no numToKeep"),
-    ("lock(resource: 'slipway-prod')", "locked('slipway-prod')", "options: locked is not known in this place"),
+    (
+        "lock(resource: 'slipway-prod')",
+        "locked('slipway-prod')",
+        "options: locked is not known in this place",
+    ),
     ("lock(resource: 'slipway-prod')", "lock(resources: 'slipway-prod')", "lock: there is no resources"),
     ("timeout(time: 1,", "disableConcurrentBuilds(time: 1,", "options: disableConcurrentBuilds is not known"),
     ("branch 'main'", "branches 'main'", "when: branches is not known in this place"),
