@@ -6,6 +6,9 @@ RUN := PYTHONPATH=src $(PY)
 SCAN := .venv/pipelines/bin
 # a tool's words where it finds something, and else ours
 quietly = @said=$$($(SCAN)/$(1) 2>&1) || { echo "$$said"; exit 1; }; echo "$(firstword $(1)): $(2)"
+# what is given counts as it stands: of a password or a URL, make would expand a $
+raw = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(call raw,$(name))))
 OPS := exec env PYTHONPATH=src $(PY) -m ops
 
 help: ## this list

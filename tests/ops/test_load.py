@@ -134,6 +134,11 @@ def test_nobody_there_fails(checkout: Checkout) -> None:
         (("URL=ftp://example.com",), "slipway: load what? "),
         (("URL=http://127.0.0.1:1", "SECONDS=0"), "slipway: SECONDS=0 is no number from 1"),
         (("URL=http://127.0.0.1:1", "USERS=many"), "slipway: USERS=many is no number from 1"),
+        # make takes it as it stands
+        (
+            ("URL=http://127.0.0.1:1", "USERS=$(no)$x"),
+            "slipway: USERS=$(no)$x is no number from 1",
+        ),
     ],
 )
 def test_what_cannot_be_run_says_why(checkout: Checkout, given: tuple[str, ...], line: str) -> None:

@@ -99,15 +99,7 @@ class Stage:
             file.parent.mkdir(exist_ok=True)
             file.write_text(f'#!/bin/sh\nexec {self.call} {name} "$@"\n')
             file.chmod(0o755)
-        self.stubs = [word for name, ref in uses().items() for word in self.stub(name, ref)]
-
-    def stub(self, name: str, ref: str) -> list[str]:
-        """act's option that puts a stand-in in an action's place."""
-        folder = self.folder / "stubs" / name
-        folder.mkdir(parents=True)
-        inputs = json.dumps({given: {"description": given} for given in INPUTS[name]})
-        (folder / "action.yml").write_text(STUB.format(inputs=inputs, call=self.call, name=name))
-        return ["--local-repository", f"{name}@{ref}={folder}"]
+        self.stubs = stubs(folder, self.call)
 
     def run(
         self, workflow: str, event: str, *fails: str, payload: Any = None, job: str = "", **answers: str
@@ -119,11 +111,8 @@ class Stage:
             "event", {"repository": {"full_name": "you/slipway", "default_branch": "main"}} | (payload or {})
         )
         (self.folder / "calls").write_text("")
-        tools = environment_of("pipelines") / "bin"
         command = [
-            str(tools / "act"), event, "-W", f".github/workflows/{workflow}.yml", "--json",
-            "-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode",
-            "--action-cache-path", str(self.folder / "actions"), "-e", str(self.folder / "event"),
+            *act(self.folder, workflow, event), "-e", str(self.folder / "event"),
             "--var", f"DEPLOY_ROLE={ROLE}", "--var", f"AWS_REGION={REGION}",
             "-s", "ADMINISTRATOR_PASSWORD=the first one", "-s", "GITHUB_TOKEN=a token", *self.stubs,
             *(["-j", job] if job else []),
@@ -140,12 +129,36 @@ class Stage:
             timeout=120,
         )
         calls = map(json.loads, (self.folder / "calls").read_text().splitlines())
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         # act itself asks gh for a token first
-        return Run(done.returncode, [call for call in calls if "GITHUB_JOB" in call], lines)
+        return Run(done.returncode, [call for call in calls if "GITHUB_JOB" in call], lines_of(done.stdout))
 
     def write(self, name: str, content: Any) -> None:
         (self.folder / name).write_text(json.dumps(content))
+
+
+def act(folder: Path, workflow: str, event: str) -> list[str]:
+    """The command's beginning: jobs run as processes of this machine, nothing is fetched."""
+    return [
+        str(environment_of("pipelines") / "bin" / "act"), event, "-W", f".github/workflows/{workflow}.yml",
+        "--json", "-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode",
+        "--action-cache-path", str(folder / "actions"),
+    ]  # fmt: skip
+
+
+def lines_of(said: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+def stubs(folder: Path, call: str) -> list[str]:
+    """act's options that put stand-ins, which call `call`, in the place of others' actions."""
+    options = []
+    for name, ref in uses().items():
+        stub = folder / "stubs" / name
+        stub.mkdir(parents=True)
+        inputs = json.dumps({given: {"description": given} for given in INPUTS[name]})
+        (stub / "action.yml").write_text(STUB.format(inputs=inputs, call=call, name=name))
+        options += ["--local-repository", f"{name}@{ref}={stub}"]
+    return options
 
 
 def uses() -> dict[str, str]:
