@@ -1,4 +1,4 @@
-"""Ctrl-C at each stage of a first deployment; the same command then goes on, and ends well."""
+"""Ctrl-C at each stage of a first deployment and of the next; the same command goes on, and ends well."""
 
 import os
 import re
@@ -19,6 +19,8 @@ STAGES = (
     "building MigrationFunction",
     r"uploading \d+ MB",
     r"CREATE_IN_PROGRESS +ApiFunction$",
+    r"UPDATE_IN_PROGRESS +ApiFunctionAliaslive$",  # the gate, and the traffic
+    r"ok +200 +GET +/ready",  # its smoke
 )
 
 

@@ -1,9 +1,7 @@
 """Both pipelines call the same targets of the Makefile, in the same order, as their own files say."""
 
-import json
 import re
 import shutil
-import subprocess
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,7 @@ from typing import Any
 import pytest
 
 from ops.environment import ROOT
-from ops.tools import environment_of
-from tests.pipelines.workflows import READ
+from tests.pipelines.workflows import workflow
 
 pytestmark = pytest.mark.pipeline
 
@@ -34,13 +31,9 @@ def of_jenkinsfile(root: Path) -> list[str]:
 
 def of_workflow(root: Path, name: str) -> list[str]:
     """Job by job, each after those it needs; where a job is a workflow, what that calls."""
-    python = str(environment_of("pipelines") / "bin" / "python")
-    text = (root / WORKFLOWS / name).read_text(encoding="utf-8")
-    read = subprocess.run([python, "-c", READ], input=text, stdout=subprocess.PIPE, text=True, check=True)
-    jobs: dict[str, dict[str, Any]] = json.loads(read.stdout)["jobs"]
     found: list[str] = []
-    for job in in_order(jobs):
-        if called := re.fullmatch(rf"\./{WORKFLOWS}/(.+)", job.get("uses", "")):
+    for job in in_order(workflow(name, root / WORKFLOWS)["jobs"]):
+        if called := re.fullmatch(rf"\./{WORKFLOWS}/(.+)\.yml", job.get("uses", "")):
             found += of_workflow(root, called[1])
         found += [call for step in job.get("steps", []) for call in calls(step.get("run", ""))]
     return found
@@ -60,8 +53,8 @@ def needed(job: dict[str, Any]) -> set[str]:
 
 def differences(root: Path) -> list[str]:
     """In words; none where both go one way."""
-    jenkins, github = of_jenkinsfile(root), of_workflow(root, "deploy.yml")
-    before, check = list(takewhile(lambda call: "ENV=" not in call, jenkins)), of_workflow(root, "check.yml")
+    jenkins, github = of_jenkinsfile(root), of_workflow(root, "deploy")
+    before, check = list(takewhile(lambda call: "ENV=" not in call, jenkins)), of_workflow(root, "check")
     return [
         *(f"deploy.yml lacks `make {call}`, which the Jenkinsfile calls" for call in less(jenkins, github)),
         *(f"the Jenkinsfile lacks `make {call}`, which deploy.yml calls" for call in less(github, jenkins)),

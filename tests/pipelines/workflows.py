@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ops.environment import ROOT
@@ -17,10 +18,10 @@ CALL = re.compile(r"^\s*make (?!-s)(?P<words>.+?)(?: \| .*)?$", re.MULTILINE)
 
 
 @cache
-def workflow(name: str) -> dict[str, Any]:
+def workflow(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """`name` without .yml; YAML 1.1 takes the key `on` for true."""
     python = environment_of("pipelines") / "bin" / "python"
-    text = (FOLDER / f"{name}.yml").read_text()
+    text = (folder / f"{name}.yml").read_text(encoding="utf-8")
     done = subprocess.run([python, "-c", READ], input=text, capture_output=True, text=True, check=True)
     read: dict[str, Any] = json.loads(done.stdout)
     return {"on" if key == "true" else key: value for key, value in read.items()}
