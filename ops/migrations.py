@@ -22,7 +22,6 @@ from app.migration.actions import Answer, Call, act
 from app.migration.look import sql
 from app.migration.scripts import Scripts
 from ops import environment, hazards
-from ops.cloud.schema import of_release
 from ops.dev import database
 from ops.environment import ROOT
 from ops.terminal import agree, fail, say
@@ -34,6 +33,8 @@ Ask = Callable[..., Answer]  # an action, and its fields
 def asking(**how: bool) -> Iterator[Ask]:
     """The database that is set or embedded; with ENV its release's, through the migration function."""
     if os.environ.get("ENV"):
+        from ops.cloud.schema import of_release
+
         with of_release(**how) as ask:
             yield ask
         return

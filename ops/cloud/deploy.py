@@ -21,8 +21,9 @@ from ops.dev import ADMINISTRATOR
 from ops.environment import ROOT
 from ops.terminal import fail, say, tell
 
-# of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
+# what this program itself reads of samconfig.toml
 NAMED = {"Architecture", "Runs", "Tasks", "LoadBalancer", "DomainName", "HostedZoneId", "CertificateArn"}
+# of which the small environment is made; samconfig.toml and the parameters of infra/ have the rest
 SMALL = {"dev": ["Class=db.t4g.micro", "DeletionProtection=false", "BackupDays=1"]}
 
 

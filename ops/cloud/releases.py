@@ -13,7 +13,7 @@ from ops.cloud.alarms import ignored
 from ops.cloud.change import carry_out
 from ops.cloud.smoke import look
 from ops.cloud.stack import Stack
-from ops.terminal import fail, say
+from ops.terminal import fail, say, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +116,4 @@ def rollback() -> None:
     """`make rollback ENV=.. TO=..`."""
     with signed_in() as account:
         back(account, to=os.environ.get("TO") or "")
+        tell({"Release": shelf(account).current()} | account.stack().outputs())

@@ -16,8 +16,12 @@ from ops.terminal import fail, say
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 # it was never whole, and can only be deleted
 NEVER = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
-# what ends UPDATE_ROLLBACK_FAILED
 GO_ON = "aws cloudformation continue-update-rollback, once what hinders it is mended"
+
+
+def fix_of(status: str) -> str:
+    """What ends a state that is not settled, and not one of NEVER."""
+    return GO_ON if status == "UPDATE_ROLLBACK_FAILED" else "see its events in the console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,7 @@ class Stack:
         if status in {"", "REVIEW_IN_PROGRESS"}:
             return False  # the latter has a change set that was not carried out yet, or never was
         if status not in SETTLED:
-            fix = GO_ON if status == "UPDATE_ROLLBACK_FAILED" else "see its events in the console"
-            fail(f"{self.name} is in {status}: {fix}")
+            fail(f"{self.name} is in {status}: {fix_of(status)}")
         return True
 
     def planned(self) -> tuple[str, list[dict[str, Any]]] | None:

@@ -16,7 +16,7 @@ from app.foundation.settings import Settings
 from ops.cloud import budget
 from ops.cloud.account import Account, named, signed_in
 from ops.cloud.deploy import parameters_of
-from ops.cloud.stack import GO_ON, NEVER, SETTLED
+from ops.cloud.stack import NEVER, SETTLED, fix_of
 from ops.doctor import drifting, names
 from ops.environment import ROOT
 from ops.terminal import fail, say
@@ -140,8 +140,7 @@ def leftovers(account: Account, _: Parameters) -> Found:
         _, is_preview, called = stack.partition(f"{base.name}-preview-")
         down = f"make preview ENV={account.environment} NAME={called} DOWN=yes"
         if status in NEVER or status.endswith("_FAILED"):
-            fix = GO_ON if status == "UPDATE_ROLLBACK_FAILED" else "see its events in the console"
-            fix = "deploy again, which offers to delete it" if status in NEVER else fix
+            fix = "deploy again, which offers to delete it" if status in NEVER else fix_of(status)
             yield f"{stack} is in {status}", down if is_preview else fix
         age = datetime.now(UTC) - one.get("LastUpdatedTime", one["CreationTime"])
         if is_preview and age > OLD:

@@ -128,6 +128,7 @@ def test_an_alarm_that_rings_does_not_hinder_it(story: Story) -> None:
 def test_back_is_without_a_build_and_leaves_the_schema(story: Story, place: Place) -> None:
     assert story.back.done.returncode == 0, story.back.done.stdout + story.back.done.stderr
     assert "building" not in story.back.done.stdout
+    assert re.search(f"^  Release +[0-9]+-{story.first.commit}$", story.back.done.stdout, re.MULTILINE)
     assert re.search("^  Functions: 100 % to version [0-9]+$", story.back.done.stdout, re.MULTILINE)
     assert story.back.answered["commit"] == story.first.commit
     assert story.back.ready == 200
