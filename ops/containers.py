@@ -62,9 +62,8 @@ def sam_invoke() -> None:
     start_database()
     function = "MigrationFunction" if '"action"' in event.read_text() else "ApiFunction"
     with sam_variables() as variables:
-        done = sam(
-            "local", "invoke", function, *variables, f"--event={event.resolve()}", output=subprocess.PIPE
-        )
+        given = (*variables, f"--event={event.resolve()}")
+        done = sam("local", "invoke", function, *given, output=subprocess.PIPE)
     say(done.stdout)
     if done.returncode or not done.stdout.strip():
         fail(f"{function} did not answer: see the lines above")

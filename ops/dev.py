@@ -17,6 +17,7 @@ import uvicorn
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from app.foundation.database import make_engine
 from app.foundation.errors import ApiError
@@ -35,7 +36,7 @@ def serve() -> None:
     end_on_signals()
     with prepared(port) as where:
         threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.entrypoints.container:make_app",
             factory=True,
             port=port,
@@ -46,6 +47,16 @@ def serve() -> None:
             log_level="warning",
             server_header=False,
         )
+        Reload(config, target=uvicorn.Server(config).run, sockets=[config.bind_socket()]).run()
+
+
+class Reload(WatchFilesReload):
+    """Uvicorn's, but a second signal at once does not hang it: make passes SIGTERM on."""
+
+    def signal_handler(self, *_: object) -> None:
+        ignore_signals()
+        # by a thread: what this interrupts may hold the event's lock
+        threading.Thread(target=self.should_exit.set).start()
 
 
 @contextmanager
@@ -122,8 +133,8 @@ def greet(settings: Settings, port: int, where: str) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             break
         time.sleep(0.05)
-    smtp = f"{settings.smtp_server}:{settings.smtp_port}"
-    mail = smtp if settings.email_provider == "smtp" else "printed here"
+    by_smtp = settings.email_provider == "smtp"
+    mail = f"{settings.smtp_server}:{settings.smtp_port}" if by_smtp else "printed here"
     say(f"\n  API       {base}\n  Docs      {base}/docs\n  Mail      {mail}\n  Data      {where}")
     say("\n  Ctrl-C stops everything.\n")
 
@@ -145,9 +156,20 @@ def free_port(default: str) -> int:
 
 def end_on_signals() -> None:
     """A closed terminal or a plain kill ends as Ctrl-C does: with everything stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def end(*_: object) -> None:
+        ignore_signals()
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, end)
     # the server, once it runs, handles SIGTERM itself
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def ignore_signals() -> None:
+    """Once it is ending, so that it can end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def psql() -> None:

@@ -30,6 +30,7 @@ EMULATOR = f"samcli/local/rapid/aws-lambda-rie-{ARCHITECTURE}"
 GATE = ("MIGRATION_FUNCTION", "AWS_ENDPOINT_URL")  # what it is told
 SECONDS = 29  # the time-out in template.yaml
 EMULATED = sys.platform == "linux"
+Process = subprocess.Popen[bytes]
 
 
 def serve() -> None:
@@ -72,7 +73,7 @@ def function(
 
 
 @contextmanager
-def gateway(port: int, url: str, *, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def gateway(port: int, url: str, *, log: IO[bytes] | None = None) -> Iterator[Process]:
     """API Gateway's part, in front of the function that `url` invokes."""
     command = [str(environment_of("sam") / "bin/python"), "-m", "ops.front", str(port), url]
     with running(command, dict(os.environ), log) as process:
@@ -101,18 +102,11 @@ def lambda_variables(folder: Path, seconds: int) -> dict[str, str]:
 
 
 @contextmanager
-def running(
-    command: list[str], variables: dict[str, str], log: IO[bytes] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], variables: dict[str, str], log: IO[bytes] | None = None) -> Iterator[Process]:
     """In a group of its own, so that Ctrl-C is ours to handle; ended, with all it started, at the end."""
+    nothing = subprocess.DEVNULL
     process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
+        command, cwd=ROOT, env=variables, stdin=nothing, stdout=log, stderr=log, start_new_session=True
     )
     try:
         yield process
@@ -120,7 +114,7 @@ def running(
         end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     """Asks the group to end, then kills what is left: the emulator's runtime is in a group of its own."""
     started = [process.pid]
     with suppress(psutil.NoSuchProcess):
@@ -135,7 +129,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: Process) -> None:
     while process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return

@@ -15,10 +15,8 @@ FILES = {
     "requirements.txt": ["pyproject.toml", "--python-version=3.11"],
     "requirements/container.txt": ["pyproject.toml", "--python-version=3.11", "--extra=container",
                                    "-c=requirements.txt"],
-    "requirements/dev.txt": [
-        "pyproject.toml", "--python-version=3.11", "--extra=container", "--group=dev",
-        "-c=requirements/container.txt"
-    ],
+    "requirements/dev.txt": ["pyproject.toml", "--python-version=3.11", "--extra=container", "--group=dev",
+                             "-c=requirements/container.txt"],
     # on Lambda's Python, each in an environment of its own (ops/tools.py)
     "requirements/checkov.txt": ["--python-version=3.13", "--group=checkov"],
     "requirements/sbom.txt": ["--python-version=3.13", "--group=sbom"],

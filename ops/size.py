@@ -18,11 +18,9 @@ def measures() -> list[tuple[str, int, int]]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    first = next(
-        (number for number, line in enumerate(readme, 1) if line.startswith(("make ", "git clone"))), 999
-    )
-    moving, deploying = lines("src/app/migration/*.py"), lines("ops/cloud/*.py")
-    examining = lines("ops/doctor/*.py")
+    commands = ("make ", "git clone")
+    first = next((number for number, line in enumerate(readme, 1) if line.startswith(commands)), 999)
+    moving, deploying, examining = map(lines, ("src/app/migration/*.py", "ops/cloud/*.py", "ops/doctor/*.py"))
     return [
         ("src/app but migration, lines", lines("src/app/**/*.py") - moving, 2600),
         ("src/app/migration, lines", moving, 1200),

@@ -21,9 +21,8 @@ def environment_of(name: str) -> Path:
     stamp = folder / ".ready"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests side by side want the same
-        whole = (
-            stamp.exists() and (folder / "bin" / "python").exists()
-        )  # a patch of Python may take its place
+        # a patch of Python may take its place
+        whole = stamp.exists() and (folder / "bin" / "python").exists()
         if not whole or stamp.read_text() != wanted:
             say(f"Installing requirements/{name}.txt into .venv/{name}")
             uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))

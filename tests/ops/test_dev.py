@@ -1,8 +1,11 @@
 """`make dev` as a stranger runs it, in a copy of the checkout."""
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
@@ -10,6 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
+from ops.environment import ROOT
 from tests import scratch
 from tests.checkout import START_SECONDS, Checkout
 
@@ -61,6 +65,24 @@ def test_a_changed_file_is_served(checkout: Checkout) -> None:
     assert version.startswith("changed-")
     serving.stop(signal.SIGHUP)
     assert checkout.left_behind() == []
+
+
+# `make` passes SIGTERM on, and whoever signals the group has sent it already
+TWO_SIGNALS = """
+import signal, uvicorn
+from ops.dev import Reload
+reload = Reload(uvicorn.Config("none:none"), target=print, sockets=[])
+signal.signal(signal.SIGTERM, reload.signal_handler)
+with reload.should_exit._cond:  # in the middle of waiting for it
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+assert reload.should_exit.wait(10)
+"""
+
+
+def test_two_signals_at_once_end_the_reloader() -> None:
+    where = os.environ | {"PYTHONPATH": "src"}
+    subprocess.run([sys.executable, "-c", TWO_SIGNALS], cwd=ROOT, env=where, timeout=20, check=True)
 
 
 def test_psql_and_a_second_server_share_the_database(checkout: Checkout) -> None:
