@@ -8,7 +8,7 @@ from importlib import import_module
 import typer
 
 from app.migration.errors import Refused
-from ops.terminal import fail
+from ops.terminal import end_on_signals, fail
 
 main = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -85,6 +85,7 @@ def lock(*, check: bool = False) -> None:
 
 
 if __name__ == "__main__":
+    end_on_signals()
     try:
         main()
     except Refused as error:

@@ -5,14 +5,15 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 import tomllib
 import zipfile
 from pathlib import Path
 
-from app.migration.scripts import Scripts
-from ops import environment, hazards
+from ops import environment
 from ops.environment import ROOT
+from ops.size import megabytes
 from ops.terminal import fail, say
 from ops.tools import PYTHON, environment_of, uv
 
@@ -24,13 +25,6 @@ LEFT_OUT = (
     "**/__pycache__ **/tests **/.agents sqlalchemy/testing alembic/testing mako/testing **/*.pyi "
     "**/RECORD **/INSTALLER **/REQUESTED **/redoc.standalone.js bin .lock"
 )
-# what boto3, which Lambda has, leaves to be shipped
-GATE = ("GateFunction", "ReleasedFunction")
-GATE_FILES = (
-    "app/__init__.py", "app/entrypoints/__init__.py", "app/entrypoints/gate_lambda.py",
-    "app/foundation/__init__.py",
-    "app/foundation/invoke.py",
-)  # fmt: skip
 
 
 def build() -> None:
@@ -39,7 +33,8 @@ def build() -> None:
     A fault ends the program.
     """
     if wanted := os.environ.get("ARTIFACTS_DIR"):
-        artifact(Path(wanted))
+        built = filled(sam_architecture(Path(wanted)))
+        shutil.copytree(built, wanted, copy_function=os.link, dirs_exist_ok=True)  # 70 MB, twice
         name_release()
         return
     architecture = os.environ.get("ARCH") or "arm64"
@@ -60,17 +55,6 @@ def sam_architecture(artifacts: Path) -> str:
     return str(architecture)
 
 
-def artifact(folder: Path) -> None:
-    """What SAM asks for, by the function's name: the gate needs little, and so is uploaded at once."""
-    if folder.name not in GATE:
-        built = filled(sam_architecture(folder))
-        shutil.copytree(built, folder, copy_function=os.link, dirs_exist_ok=True)  # 70 MB, twice
-        return
-    for name in GATE_FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "src" / name, folder / name)
-
-
 def name_release() -> None:
     """For `sam deploy`, whose parameters samconfig.toml takes from this file: each build is a release."""
     known = environment.commit()
@@ -86,11 +70,19 @@ def filled(architecture: str) -> Path:
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists() or not stamp.exists() or stamp.read_text() != now:
-            hazards.check(Scripts())
+            refuse_hazards()
             stamp.unlink(missing_ok=True)
             fill(folder, PLATFORMS[architecture])
             stamp.write_text(now)
     return folder
+
+
+def refuse_hazards() -> None:
+    """In a process of its own, so that a build with nothing to do never imports Alembic."""
+    where = os.environ | {"PYTHONPATH": "src"}
+    done = subprocess.run([sys.executable, "-m", "ops", "hazards"], cwd=ROOT, env=where, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 def sources() -> str:
@@ -142,16 +134,11 @@ def pack(folder: Path, archive: Path) -> None:
 
 def report(folder: Path, archive: Path) -> None:
     """Sizes in MB of 10^6 bytes: zipped, unzipped, and the ten largest parts."""
-    parts = {path.name: size_of(path) for path in folder.iterdir()}
-    say(f"\n{size_of(archive):6.1f} MB  {archive.relative_to(ROOT)}")
+    parts = {path.name: megabytes(path) for path in folder.iterdir()}
+    say(f"\n{megabytes(archive):6.1f} MB  {archive.relative_to(ROOT)}")
     say(f"{sum(parts.values()):6.1f} MB  unzipped, of which")
     for name in sorted(parts, key=lambda part: -parts[part])[:10]:
         say(f"{parts[name]:6.1f} MB    {name}")
-
-
-def size_of(path: Path) -> float:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def list_parts(requirements: str, file: Path) -> None:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from app.foundation.settings import DEV_SECRET, EXAMPLE_PASSWORD, Settings
 from ops import emulator, environment
-from ops.dev import ADMINISTRATOR, end_on_signals, free_port
-from ops.environment import ROOT
+from ops.dev import free_port
+from ops.environment import ADMINISTRATOR, ROOT
 from ops.terminal import fail, say
 from ops.tools import environment_of
 
@@ -41,7 +41,6 @@ def sam_local() -> None:
     """`sam local start-api`, until it is stopped."""
     environment.read_file()
     port = free_port("3000")
-    end_on_signals()
     start_database()
     for command in ("migrate", "seed"):
         if compose("run", "--build", "--rm", "app", command):

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from ops import environment
-from ops.dev import ADMINISTRATOR
+from ops.environment import ADMINISTRATOR
 from ops.terminal import fail, say
 
 

@@ -25,15 +25,13 @@ from app.foundation.schema import standing
 from app.foundation.settings import Settings, load_settings
 from app.resources.users.service import seed_administrator
 from ops import environment, postgres
-from ops.terminal import agree, fail, say
-
-ADMINISTRATOR = "admin@example.com"
+from ops.environment import ADMINISTRATOR
+from ops.terminal import agree, fail, ignore_signals, say
 
 
 def serve() -> None:
     settings = environment.load()
     port = free_port("8000")
-    end_on_signals()
     with prepared(port) as where:
         threading.Thread(target=greet, args=(settings, port, where), daemon=True).start()
         config = uvicorn.Config(
@@ -51,7 +49,7 @@ def serve() -> None:
 
 
 class Reload(WatchFilesReload):
-    """Uvicorn's, but a second signal at once does not hang it: make passes SIGTERM on."""
+    """Uvicorn's, but a second signal at once does not hang it."""
 
     def signal_handler(self, *_: object) -> None:
         ignore_signals()
@@ -152,24 +150,6 @@ def free_port(default: str) -> int:
             reason = f"{error.strerror}; does an earlier start still run?"
             fail(f"port {given} cannot be used ({reason}); try another: PORT={int(given) + 1}")
     return int(given)
-
-
-def end_on_signals() -> None:
-    """A closed terminal or a plain kill ends as Ctrl-C does: with everything stopped."""
-
-    def end(*_: object) -> None:
-        ignore_signals()
-        sys.exit(143)
-
-    signal.signal(signal.SIGTERM, end)
-    # the server, once it runs, handles SIGTERM itself
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-
-
-def ignore_signals() -> None:
-    """Once it is ending, so that it can end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def psql() -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,7 @@ from app import NAME
 from app.foundation.settings import Settings
 from ops import environment
 from ops.build import filled
-from ops.dev import end_on_signals, free_port, greet, prepared
+from ops.dev import free_port, greet, prepared
 from ops.environment import ROOT
 from ops.terminal import fail, say
 from ops.tools import environment_of
@@ -36,7 +36,6 @@ Process = subprocess.Popen[bytes]
 def serve() -> None:
     settings = environment.load()
     port = free_port("3000")
-    end_on_signals()
     folder = ROOT
     if EMULATED:
         folder = filled(ARCHITECTURE)
@@ -56,7 +55,7 @@ def function(
 
     It has the settings that this process has, and `seconds` for each answer. `level` is the emulator's own.
     """
-    port, own = unused_port(), unused_port()
+    port, own = unused_ports(2)
     if EMULATED:
         emulator = next(environment_of("sam").glob(f"lib/*/site-packages/{EMULATOR}"))
         ports = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}",
@@ -116,16 +115,17 @@ def running(command: list[str], variables: dict[str, str], log: IO[bytes] | None
 
 def end(process: Process) -> None:
     """Asks the group to end, then kills what is left: the emulator's runtime is in a group of its own."""
-    started = [process.pid]
+    started: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        started += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        own = psutil.Process(process.pid)
+        started = [own, *own.children(recursive=True)]
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
-    for pid in started:
+    for one in started:
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
+            one.kill()
     process.wait()
 
 
@@ -137,7 +137,7 @@ def wait_for(port: int, process: Process) -> None:
     fail("the function or its gateway did not start: see the lines above")
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+def unused_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]

@@ -12,6 +12,7 @@ from ops.terminal import fail
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
+ADMINISTRATOR = "admin@example.com"  # where no other is named
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""`make size`: lines against the budgets, since small is what keeps this project readable."""
+"""How large what is built is; and `make size`, lines against the budgets, as small is what stays readable."""
 
 import re
 import subprocess
@@ -6,6 +6,11 @@ from pathlib import Path
 
 from ops.environment import ROOT
 from ops.terminal import fail, say
+
+
+def megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def lines(*patterns: str) -> int:

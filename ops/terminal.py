@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,3 +52,21 @@ def fail(text: str) -> NoReturn:
     if os.environ.get("JSON"):
         print(json.dumps({"error": text}), flush=True)
     sys.exit(f"{NAME}: {text}")
+
+
+def end_on_signals() -> None:
+    """A closed terminal, or a pipeline that is cancelled, ends as Ctrl-C does: with everything stopped."""
+
+    def end(*_: object) -> NoReturn:
+        ignore_signals()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    # by SIGTERM, as what runs may handle that itself
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def ignore_signals() -> None:
+    """Once it is ending, so that it can: make passes on what its whole group got already."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # unlike SIG_IGN, not passed on to what is started

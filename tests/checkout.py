@@ -14,7 +14,7 @@ import pytest
 from ops.environment import ROOT
 from tests.mail_server import free_port
 
-START_SECONDS = 60
+START_SECONDS = 180  # so that what hangs is told
 # SSL_CERT_FILE: how this machine reaches a package index
 PUBLIC = {"PATH", "HOME", "LANG", "PG", "SSL_CERT_FILE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"}
 
@@ -30,6 +30,24 @@ def copy_checkout(folder: Path) -> Path:
             shutil.copy2(ROOT / name, target)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     return folder
+
+
+def commit(folder: Path, message: str = "all") -> str:
+    """What changed, whatever this machine's git is set to; the newest commit."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    if git(folder, "status", "--porcelain"):
+        git(folder, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "--short=12", "HEAD")
+
+
+def git(folder: Path, *words: str) -> str:
+    whose = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    variables = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull} | whose
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 class Checkout:

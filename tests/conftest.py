@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -190,4 +191,8 @@ def checkout(tmp_path: Path, server: URL) -> Iterator[Checkout]:
     for process in checkout.started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise

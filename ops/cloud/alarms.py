@@ -27,8 +27,8 @@ def ignored(account: Account, stack: Stack, **also: str) -> Iterator[None]:
     named = {"applicationName": application, "currentDeploymentGroupName": name}
     silent = {"alarmConfiguration": kept["alarmConfiguration"] | {"enabled": False}}
     say("Alarms: ignored, this time")
-    codedeploy.update_deployment_group(**named, **silent, **also)
     try:
+        codedeploy.update_deployment_group(**named, **silent, **also)
         yield
     finally:
         watched = {"alarmConfiguration": kept["alarmConfiguration"] | {"enabled": True}}

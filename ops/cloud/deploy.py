@@ -8,7 +8,6 @@ from contextlib import nullcontext
 
 from app import NAME
 from app.foundation.invoke import NoAnswer, invoke
-from ops.build import size_of
 from ops.cloud import budget, image
 from ops.cloud.account import Account, signed_in
 from ops.cloud.alarms import ignored
@@ -17,8 +16,8 @@ from ops.cloud.releases import back, shelf
 from ops.cloud.sam import run, sam
 from ops.cloud.smoke import look, use
 from ops.cloud.stack import NEVER, Stack
-from ops.dev import ADMINISTRATOR
-from ops.environment import ROOT
+from ops.environment import ADMINISTRATOR, ROOT
+from ops.size import megabytes
 from ops.terminal import fail, say, tell
 
 # what this program itself reads of samconfig.toml
@@ -100,7 +99,7 @@ def told(account: Account, stack: Stack, made: str, architecture: str) -> dict[s
     outputs, built = stack.outputs(), ROOT / "dist" / f"lambda-{architecture}"
     found = invoke(f"{outputs['MigrationFunctionName']}:live", {"action": "current"}, account.region)
     schema = f"{found['verdict']}, at {found['to']}"
-    return {"Release": made, "Artifact": f"{size_of(built):.1f} MB unzipped", "Schema": schema} | outputs
+    return {"Release": made, "Artifact": f"{megabytes(built):.1f} MB unzipped", "Schema": schema} | outputs
 
 
 def took_over(account: Account, stack: Stack) -> None:

@@ -39,15 +39,15 @@ def way(account: Account, stack: Stack) -> list[str]:
 def sam(account: Account, command: str, *options: str) -> None:
     """A failure ends the program."""
     words = [program(), command, *options, "--region", account.region]
+    usual = os.environ | {"SAM_CLI_TELEMETRY": "0", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env=os.environ | {"SAM_CLI_TELEMETRY": "0", "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        words, cwd=ROOT, env=usual, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:
-        said = list(told(running.stdout or []))
+        try:
+            said = list(told(running.stdout or []))
+        except BaseException:
+            running.terminate()
+            raise
     if running.returncode:
         sys.stderr.writelines(said[-40:])
         fail(f"sam {command} failed: see the lines above")

@@ -9,7 +9,7 @@ import httpx2
 from ops.cloud.account import Account
 from ops.cloud.doors import Door, doors
 from ops.demo import Demo
-from ops.dev import ADMINISTRATOR
+from ops.environment import ADMINISTRATOR
 from ops.terminal import fail
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from ops.emulator import running, unused_port
+from ops.emulator import running, unused_ports
 from ops.environment import ROOT
 from ops.tools import environment_of
 
@@ -145,7 +145,7 @@ def emulated_cloud(database: str, extra: dict[str, str]) -> Iterator[Cloud]:
 
     Its functions inherit `extra` (such as PGSSLROOTCERT), unless their template sets the same.
     """
-    port = unused_port()
+    [port] = unused_ports(1)
     url = f"http://localhost:{port}"
     python = str(environment_of("cloud") / "bin" / "python")
     outside = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

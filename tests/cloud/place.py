@@ -18,7 +18,7 @@ from ops import emulator
 from ops.environment import ROOT
 from ops.postgres import Postgres
 from ops.tools import environment_of
-from tests.checkout import copy_checkout
+from tests.checkout import commit, copy_checkout
 from tests.cloud.emulated import CREDENTIALS, REGION, Cloud, emulated_cloud
 from tests.scratch import FAST
 from tests.stand_ins.rds import Rds, serving
@@ -95,10 +95,7 @@ class Place:
         file.write_text(before + section + after)
 
     def commit(self, message: str) -> str:
-        author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        self.run("git", "add", "--all")
-        self.run("git", *author, "commit", "--quiet", "--message", message)
-        return self.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
+        return commit(self.folder, message)
 
     def add_revision(self, name: str, parent: str, column: str, phase: str = "expand") -> None:
         text = REVISION.format(title=f"Add {column}", id=name, parent=parent, column=column, phase=phase)
@@ -173,6 +170,4 @@ def empty_place(folder: Path, certificates: Path) -> Iterator[Place]:
         known |= {"STAND_IN_CERTIFICATE": str(certificates / "named-certificate.pem")}
         known |= {"STAND_IN_KEY": str(certificates / "named-key.pem")}
         with serving(rds), emulated_cloud(f"localhost:{rds.server_address[1]}", known) as cloud:
-            made_place = Place(copy_checkout(folder / "checkout"), cloud, server, rds)
-            made_place.run("git", "init", "--quiet")
-            yield made_place
+            yield Place(copy_checkout(folder / "checkout"), cloud, server, rds)

@@ -48,7 +48,7 @@ def prepare(place: Place, folder: Path) -> str:
     for struck in (", queue: max", "    needs: check\n"):
         assert struck in file.read_text()
         file.write_text(file.read_text().replace(struck, ""))
-    place.run("git", "symbolic-ref", "HEAD", "refs/heads/main")
+    place.commit("what act reads")
     place.run("git", "remote", "add", "origin", "https://github.com/you/slipway")
     (folder / "keys").write_text("".join(f"{name}={value}\n" for name, value in CREDENTIALS.items()))
     (folder / "action").write_text(SIGN_IN.replace("{file}", str(folder / "keys")))

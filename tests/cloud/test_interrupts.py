@@ -1,4 +1,4 @@
-"""Ctrl-C at each stage of a first deployment and of the next; the same command goes on, and ends well."""
+"""Stopped at each stage of a first deployment and of the next; the same command goes on, and ends well."""
 
 import os
 import re
@@ -14,14 +14,15 @@ from tests.cloud.place import Place
 
 pytestmark = pytest.mark.cloud
 
-STAGES = (
-    "slipway-staging-network: making it",
-    "building MigrationFunction",
-    r"uploading \d+ MB",
-    r"CREATE_IN_PROGRESS +ApiFunction$",
-    r"UPDATE_IN_PROGRESS +ApiFunctionAliaslive$",  # the gate, and the traffic
-    r"ok +200 +GET +/ready",  # its smoke
-)
+CTRL_C, CANCELLED = signal.SIGINT, signal.SIGTERM  # at a terminal, and as Jenkins ends what it started
+STAGES = {
+    "slipway-staging-network: making it": CTRL_C,
+    "building MigrationFunction": CANCELLED,
+    r"uploading \d+ MB": CTRL_C,
+    r"CREATE_IN_PROGRESS +ApiFunction$": CANCELLED,
+    r"UPDATE_IN_PROGRESS +ApiFunctionAliaslive$": CTRL_C,  # the gate, and the traffic
+    r"ok +200 +GET +/ready": CANCELLED,  # its smoke
+}
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Stopped:
     said: str
 
 
-def stopped_at(place: Place, stage: str) -> Stopped:
-    """As at a terminal: the whole group gets the signal."""
+def stopped_at(place: Place, stage: str, by: signal.Signals) -> Stopped:
+    """The whole group gets the signal; make passes SIGTERM on, to whom got it already."""
     with subprocess.Popen(
         ["make", "-s", "deploy"],
         cwd=place.folder,
@@ -45,7 +46,7 @@ def stopped_at(place: Place, stage: str) -> Stopped:
         for line in running.stdout or []:
             if not reached and re.search(stage, line.rstrip()):
                 reached = True
-                os.killpg(running.pid, signal.SIGINT)
+                os.killpg(running.pid, by)
             said += line
     assert reached, said
     return Stopped(running.returncode, said)
@@ -57,9 +58,9 @@ def story(
 ) -> tuple[list[Stopped], subprocess.CompletedProcess[str]]:
     place.commit("a release")
     stopped = []
-    for stage in STAGES:
-        tell(f"stopped at: {stage}")
-        stopped.append(stopped_at(place, stage))
+    for stage, by in STAGES.items():
+        tell(f"{by.name} at: {stage}")
+        stopped.append(stopped_at(place, stage, by))
     tell("and again")
     return stopped, place.run("make", "-s", "deploy")
 

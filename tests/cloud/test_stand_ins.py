@@ -30,7 +30,7 @@ STOPPED = {
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
     """Less patient with a hook than the tests' common one."""
-    with emulated_cloud("database.test:5433", SEEN | {"STAND_IN_HOOK_SECONDS": "8"}) as cloud:
+    with emulated_cloud("database.test:5433", SEEN | {"STAND_IN_HOOK_SECONDS": "12"}) as cloud:
         yield cloud
 
 

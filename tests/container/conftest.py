@@ -157,8 +157,8 @@ def client(served: Container) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture
-def composed(checkout: Checkout, engine: None) -> Iterator[Checkout]:
-    """Under a name and on ports of its own."""
+def composed(checkout: Checkout, image: str) -> Iterator[Checkout]:
+    """Under a name and on ports of its own; what it builds is built already."""
     name = f"slipway-test-{secrets.token_hex(4)}"
     checkout.environment |= {"COMPOSE_PROJECT_NAME": name, "POSTGRES_PORT": str(free_port())}
     yield checkout

@@ -82,11 +82,11 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gateway(log: Path) -> Iterator[httpx2.Client]:
-    """In front of the function that fails when told to, after a second at the latest."""
+    """In front of the function that fails when told to, after three seconds at the latest."""
     port = free_port()
     with (
         log.open("wb") as written,
-        emulator.function(FAILING, "failing.handler", seconds=1, log=written) as url,
+        emulator.function(FAILING, "failing.handler", seconds=3, log=written) as url,
         emulator.gateway(port, url, log=written),
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
@@ -96,7 +96,7 @@ def gateway(log: Path) -> Iterator[httpx2.Client]:
 @linux
 @pytest.mark.parametrize(
     ("how", "next_count", "told"),
-    [("throw", 2, "thrown"), ("sleep", 1, "timed out after 1.00"), ("exit", 1, "exit status 3")],
+    [("throw", 2, "thrown"), ("sleep", 1, "timed out after 3.00"), ("exit", 1, "exit status 3")],
 )
 def test_after_a_failure_the_next_invocation_works(
     gateway: httpx2.Client, log: Path, how: str, next_count: int, told: str

@@ -1,6 +1,8 @@
 """The gate: what it asks of the migration function, and how it answers CodeDeploy and ECS, over the wire."""
 
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +15,6 @@ import httpx2
 import pytest
 
 from ops import emulator
-from ops.build import artifact
 from ops.environment import ROOT
 
 VERSION = "arn:aws:lambda:us-east-1:123456789012:function:slipway-migration:7"
@@ -235,7 +236,8 @@ def test_it_runs_as_it_is_shipped(aws: Aws, tmp_path: Path, event: dict[str, Any
     """A few files and Lambda's boto3, in Lambda's runtime."""
     aws.answers.append((200, CURRENT, {}))
     folder = tmp_path / "GateFunction"
-    artifact(folder)
+    shipped = os.environ | {"ARTIFACTS_DIR": str(folder)}
+    subprocess.run(["make", "-s", "build-GateFunction"], cwd=ROOT, env=shipped, check=True)
     with emulator.function(folder, "app.entrypoints.gate_lambda.before_traffic") as url:
         returned = httpx2.post(url, json=event, timeout=30).json()
     assert (returned, aws.told) == answered(event, "SUCCEEDED")

@@ -16,6 +16,7 @@ from typing import Any
 
 from ops.environment import ROOT
 from ops.tools import environment_of
+from tests.checkout import commit, git
 from tests.pipelines.workflows import FILES
 
 ROLE, REGION = "arn:aws:iam::123456789012:role/pipeline/deploy", "eu-central-1"
@@ -87,11 +88,8 @@ class Stage:
         shutil.copy(ROOT / "pyproject.toml", self.checkout)
         for file in self.checkout.glob(".github/workflows/*.yml"):
             file.write_text(file.read_text().replace(", queue: max", ""))
-        git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-C", str(self.checkout)]
-        origin = "https://github.com/you/slipway"
-        for words in (["init", "-q", "-b", "main"], ["remote", "add", "origin", origin], ["add", "-A"]):
-            subprocess.run([*git, *words], check=True)
-        subprocess.run([*git, "commit", "-qm", "all"], check=True)
+        commit(self.checkout)
+        git(self.checkout, "remote", "add", "origin", "https://github.com/you/slipway")
         stand_in = ROOT / "tests" / "stand_ins" / "called.py"
         self.call = f"{sys.executable} {stand_in} {folder}"
         for name in ("make", "gh"):

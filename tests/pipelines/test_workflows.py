@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ops.environment import ROOT
-from tests.checkout import copy_checkout
+from tests.checkout import commit, copy_checkout
 from tests.pipelines.workflows import FILES, FOLDER, commands, jobs, workflow
 
 pytestmark = pytest.mark.pipeline
@@ -151,9 +151,3 @@ def test_a_planted_fault_is_found(tmp_path: Path, file: str, old: str, new: str,
     done = scan(folder)
     assert done.returncode != 0
     assert told in done.stdout + done.stderr
-
-
-def commit(folder: Path) -> None:
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-C", str(folder)]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *words], check=True)
