@@ -130,8 +130,8 @@ build-ApiFunction build-MigrationFunction: .venv/.ready
 # of the gate, what boto3, which Lambda has, leaves to be shipped: little, and so at once
 GATE := $(addprefix app/,__init__.py entrypoints/__init__.py entrypoints/gate_lambda.py foundation/__init__.py foundation/invoke.py)
 build-GateFunction build-ReleasedFunction:
-	@cd src && for file in $(GATE); do \
-	mkdir -p "$$ARTIFACTS_DIR/$${file%/*}" && cp "$$file" "$$ARTIFACTS_DIR/$$file" || exit; done
+	@for file in $(GATE); do \
+	mkdir -p "$${ARTIFACTS_DIR:?}/$${file%/*}" && cp "src/$$file" "$$ARTIFACTS_DIR/$$file" || exit; done
 
 ## Change it
 format: .venv/.ready ## format and fix what can be fixed

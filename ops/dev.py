@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from app.foundation.settings import Settings, load_settings
 from app.resources.users.service import seed_administrator
 from ops import environment, postgres
 from ops.environment import ADMINISTRATOR
-from ops.terminal import agree, fail, ignore_signals, say
+from ops.terminal import agree, attend, fail, say
 
 
 def serve() -> None:
@@ -49,12 +48,15 @@ def serve() -> None:
 
 
 class Reload(WatchFilesReload):
-    """Uvicorn's, but a second signal at once does not hang it."""
+    """Uvicorn's, but signals do not hang it."""
+
+    ending = False
 
     def signal_handler(self, *_: object) -> None:
-        ignore_signals()
-        # by a thread: what this interrupts may hold the event's lock
-        threading.Thread(target=self.should_exit.set).start()
+        if not self.ending:
+            self.ending = True
+            # by a thread: what this interrupts may hold the event's lock
+            threading.Thread(target=self.should_exit.set).start()
 
 
 @contextmanager
@@ -158,12 +160,10 @@ def psql() -> None:
     with database():
         url = load_settings().url
         program = postgres.binaries("18") / "psql"
-        # psql itself answers Ctrl-C; a handler, unlike SIG_IGN, does not pass on to it
-        signal.signal(signal.SIGINT, lambda *_: None)
         # the password by environment: an argument can be read by everyone on this machine
         secret = os.environ | {"PGPASSWORD": url.password or ""}
         command = [str(program), postgres.libpq(url.set(password=None))]
-        sys.exit(subprocess.run(command, env=secret, check=False).returncode)
+        sys.exit(attend(command, env=secret))
 
 
 def reset() -> None:

@@ -2,12 +2,11 @@
 
 import json
 import os
-import signal
 import subprocess
 from typing import Any
 
 from ops.environment import ROOT
-from ops.terminal import fail, note, say
+from ops.terminal import attend, fail, note, say
 from ops.tools import environment_of
 
 REPORT = ROOT / "dist/load.html"
@@ -43,8 +42,7 @@ def visit(url: str, users: int, seconds: int) -> dict[str, Any]:
                "--exit-code-on-error=0"]  # fmt: skip
     REPORT.parent.mkdir(exist_ok=True)
     # Ctrl-C is locust's: its visitors sign out, and what they have seen is judged
-    signal.signal(signal.SIGINT, lambda *_: None)
-    if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode:
+    if attend(command, cwd=ROOT, stdin=subprocess.DEVNULL):
         fail("locust ended early: see the lines above")
     found: dict[str, Any] = json.loads(REPORT.with_suffix(".json").read_text())
     return found

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app import NAME
 
@@ -55,18 +56,23 @@ def fail(text: str) -> NoReturn:
 
 
 def end_on_signals() -> None:
-    """A closed terminal, or a pipeline that is cancelled, ends as Ctrl-C does: with everything stopped."""
+    """A closed terminal, or a pipeline that is cancelled, ends as Ctrl-C does; but `nohup` still counts."""
 
     def end(*_: object) -> NoReturn:
-        ignore_signals()
+        signal.signal(signal.SIGTERM, lambda *_: None)  # make passes on what its whole group got already
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one ends the ending
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
     # by SIGTERM, as what runs may handle that itself
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    hung_up = lambda *_: signal.raise_signal(signal.SIGTERM)  # noqa: E731
+    for number, handler in ((signal.SIGINT, end), (signal.SIGTERM, end), (signal.SIGHUP, hung_up)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
-def ignore_signals() -> None:
-    """Once it is ending, so that it can: make passes on what its whole group got already."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # unlike SIG_IGN, not passed on to what is started
+def attend(command: Sequence[str], **how: Any) -> int:
+    """Runs what answers Ctrl-C by itself, and is told to end where we are; its exit code."""
+    with subprocess.Popen(command, **how) as running:
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: running.terminate())
+        return running.wait()

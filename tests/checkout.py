@@ -44,7 +44,7 @@ def commit(folder: Path, message: str = "all") -> str:
 
 def git(folder: Path, *words: str) -> str:
     whose = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    variables = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull} | whose
+    variables = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"} | whose
     command = ["git", "-C", str(folder), *words]
     done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip()

@@ -564,6 +564,7 @@ def test_images_and_artifacts_are_kept_and_end() -> None:
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     [rule] = bucket["LifecycleConfiguration"]["Rules"]
     assert [rule["Status"], rule["ExpirationInDays"]] == ["Enabled", 365]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}  # of who is interrupted
     [statement] = statements("ArtifactsPolicy")
     assert [statement["Effect"], statement["Principal"], statement["Action"]] == ["Deny", "*", "s3:*"]
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -80,7 +80,7 @@ assert reload.should_exit.wait(10)
 """
 
 
-def test_two_signals_at_once_end_the_reloader() -> None:
+def test_the_reloader_ends_whatever_a_signal_interrupts() -> None:
     where = os.environ | {"PYTHONPATH": "src"}
     subprocess.run([sys.executable, "-c", TWO_SIGNALS], cwd=ROOT, env=where, timeout=20, check=True)
 
