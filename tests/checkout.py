@@ -50,6 +50,11 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+def at_a_terminal() -> None:
+    """Not as by nohup, by which these tests may run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Checkout:
     """A copy of what git tracks, and the commands run in it."""
 
@@ -83,6 +88,7 @@ class Checkout:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=at_a_terminal,  # noqa: PLW1509  # it takes no lock
             )
         self.started.append(process)
         return Serving(self, process)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops.environment import ROOT
+from tests.checkout import at_a_terminal
 
 HERE: dict[str, Any] = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": "src"}, "text": True}
 ENDING = """
@@ -47,7 +48,7 @@ ATTENDING = "import sys, ops.terminal as t; sys.exit(t.attend([sys.executable, '
 )
 def test_what_is_told_to_end_cleans_up_first(numbers: str, ignored: str, said: str) -> None:
     command = ["sh", "-c", f'{ignored}exec "$@"', "sh", sys.executable, "-c", ENDING, *numbers.split()]
-    done = subprocess.run(command, capture_output=True, timeout=30, **HERE)
+    done = subprocess.run(command, capture_output=True, timeout=30, preexec_fn=at_a_terminal, **HERE)
     assert done.stdout == said, done.stderr
 
 
