@@ -63,8 +63,9 @@ def end_on_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one ends the ending
         raise KeyboardInterrupt
 
-    # by SIGTERM, as what runs may handle that itself
-    hung_up = lambda *_: signal.raise_signal(signal.SIGTERM)  # noqa: E731
+    def hung_up(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)  # which what runs may handle by itself
+
     for number, handler in ((signal.SIGINT, end), (signal.SIGTERM, end), (signal.SIGHUP, hung_up)):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)

@@ -35,5 +35,6 @@ def test_the_careful_way_is_measured_beside_the_careless_one(checkout: Checkout)
     assert done.returncode == 0, done.stderr
     measures = json.loads((checkout.folder / "bench/locks.json").read_text())["measures"]
     assert all(row["name"] in done.stdout and row["careful"] > 0 for row in measures)
-    assert measures[0]["careful"] < 4000 < measures[0]["careless"]
+    assert measures[0]["careful"] < 3500
+    assert measures[0]["careless"] > 5000
     assert checkout.left_behind() == []
